@@ -232,11 +232,11 @@ for (['NoTrailers', 14, qr/^upstream_invalid: /, 'no trailers'],
      ['Reset', 14, qr/^upstream_invalid: /, 'a reset in the middle'],
      ['Early', 14, qr/^upstream_/, 'a reset before the head'],
      ['Huge', 14, qr/^upstream_/, 'more metadata than there is room for'],
-     ['Html', 14, qr/./, 'a page'])
+     ['Html', '14|2', qr/./, 'a page, which the client reads'])
 {
     my ($how, $code, $why, $what) = @$_;
     $r = py('api10', "/s.S/$how");
-    is($r->{code}, $code, $what) or diag(json_encode($r));
+    like($r->{code}, qr/^(?:$code)$/, $what) or diag(json_encode($r));
     like($r->{message}, $why, 'and why') if $why ne qr/./;
     is(py('api10', '/s.S/Fine')->{code}, 0, 'the next call is as ever');
 }

@@ -142,8 +142,8 @@ like($r->{body}, qr/"websocket_protocol"/, 'and why');
 
 # ---- frames that are none ------------------------------------------------------
 
-sub frames {
-    my ($api, $bytes, $cut) = @_;
+sub upgraded {
+    my ($api) = @_;
     my $c = $t->connection;
     $c->send_raw($c->request_text('GET', "/apis/acme/$api/c",
         headers => { 'X-API-Key' => $key, Upgrade => 'websocket',
@@ -151,6 +151,11 @@ sub frames {
             'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' }));
     $c->fill(time + 5) until $c->{in} =~ /\r\n\r\n/ || $c->{eof}++ > 3;
     $c->{in} =~ s/\A.*?\r\n\r\n//s;
+    return $c;
+}
+sub frames {
+    my ($api, $bytes, $cut) = @_;
+    my $c = upgraded($api);
     if ($cut) {
         for my $ch (split //, $bytes) {
             $c->send_raw($ch);
@@ -183,6 +188,21 @@ is(frames('api2', "\x81\x83$mask" . ("abc" ^ "\1\2\3"), 1), '81',
    'byte by byte it passes');
 is(frames('api2', "\x82\xff" . pack('Q>', (1 << 63) - 1) . $mask), 1009,
    'a length that nobody has');
+is(frames('api3', "\x01\x80$mask" . "\0\x80$mask" x 20), 1008,
+   'parts that are empty are messages');
+is(frames('api4', "\x01\x80$mask" . "\0\x80$mask" x 1000), 1008,
+   'and heads are bytes');
+{
+    my $c = upgraded('api5');
+    $c->send_raw("\x82\x86$mask");
+    for (1 .. 6) {
+        $c->send_raw('x');
+        select undef, undef, undef, 0.5;
+    }
+    $c->fill(time + 5) until length $c->{in} >= 2 || $c->{eof}++ > 3;
+    is(sprintf('%02x', ord $c->{in}), '82', 'a frame that is slow is said');
+    $c->close;
+}
 is(frames('echo', "\x81\3abc"), 1002, 'without a policy the server judges');
 
 # ---- usage ---------------------------------------------------------------------

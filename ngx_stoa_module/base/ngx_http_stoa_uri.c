@@ -644,3 +644,54 @@ ngx_http_stoa_uri_ambiguous(ngx_http_request_t *r)
 
     return 0;
 }
+
+
+ngx_int_t
+ngx_http_stoa_uri_host(ngx_http_request_t *r, ngx_str_t *value)
+{
+    u_char     *p, *last, *port;
+    ngx_str_t  *server;
+
+    server = &r->headers_in.server;
+
+    if (r->host_start && r->host_end) {
+        p = r->host_start;
+        port = r->host_end;
+
+        for (last = port; *last == ':' || (*last >= '0' && *last <= '9');
+             last++) { /* void */ }
+
+    } else if (r->headers_in.host) {
+        p = r->headers_in.host->value.data;
+        last = p + r->headers_in.host->value.len;
+
+        for (port = last; port > p && port[-1] >= '0' && port[-1] <= '9';
+             port--) { /* void */ }
+
+        port = (port > p && port[-1] == ':') ? port - 1 : last;
+
+    } else {
+        *value = *server;
+        return NGX_OK;
+    }
+
+    if ((size_t) (port - p) == server->len
+        && ngx_memcmp(p, server->data, server->len) == 0)
+    {
+        value->data = p;
+        value->len = last - p;
+
+        return NGX_OK;
+    }
+
+    value->data = ngx_pnalloc(r->pool, server->len + (last - port));
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(value->data, server->data, server->len);
+    p = ngx_cpymem(p, port, last - port);
+    value->len = p - value->data;
+
+    return NGX_OK;
+}

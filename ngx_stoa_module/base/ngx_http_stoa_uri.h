@@ -33,6 +33,10 @@ ngx_int_t ngx_http_stoa_uri_args(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_args_remove(ngx_pool_t *pool, ngx_str_t *args,
     const char *name, size_t len);
 
+/* The host that was routed on, which in the absolute form of a request line is
+ * not the header's, with its port. */
+ngx_int_t ngx_http_stoa_uri_host(ngx_http_request_t *r, ngx_str_t *host);
+
 /* The next argument of that name at or after *p; NGX_DECLINED: none. */
 ngx_int_t ngx_http_stoa_args_next(u_char **p, u_char *last, const char *name,
     size_t len, ngx_str_t *value);

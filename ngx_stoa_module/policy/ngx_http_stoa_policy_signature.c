@@ -17,6 +17,7 @@
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_refusal.h"
 #include "ngx_http_stoa_token.h"
+#include "ngx_http_stoa_uri.h"
 #include "ngx_http_stoa_zone.h"
 #include "core/stoa_key.h"
 #include "core/stoa_policy_signature.h"
@@ -510,8 +511,11 @@ ngx_http_stoa_signature_derived(ngx_http_stoa_signature_t *s, stoa_str_t name)
               && ngx_strncasecmp(mcf->external_url.data,
                                  (u_char *) "https://", 8) == 0);
 
-    if (r->headers_in.host) {
-        host = r->headers_in.host->value;
+    if (ngx_http_stoa_uri_host(r, &host) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (host.len) {
         i = tls ? 4 : 3;
 
         if (host.len > i && ngx_memcmp(host.data + host.len - i,
@@ -650,7 +654,8 @@ ngx_http_stoa_signature_good(ngx_http_stoa_signature_t *s)
 }
 
 
-/* By what was signed, as signatures of one text may differ. */
+/* By what was signed, as signatures of one text may differ, and whose it is:
+ * others may have a key of the same name. */
 
 static ngx_int_t
 ngx_http_stoa_signature_once(ngx_http_stoa_signature_t *s)
@@ -665,8 +670,11 @@ ngx_http_stoa_signature_once(ngx_http_stoa_signature_t *s)
 
     mcf = ngx_http_get_module_main_conf(s->request, ngx_http_stoa_module);
 
-    if (ngx_http_stoa_sha256((u_char *) s->base.data, s->base.len, sum)
-        != NGX_OK)
+    stoa_buf_add(&s->base, (char *) &s->ctx->application, sizeof(stoa_id_t));
+
+    if (s->base.rc != STOA_OK
+        || ngx_http_stoa_sha256((u_char *) s->base.data, s->base.len, sum)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

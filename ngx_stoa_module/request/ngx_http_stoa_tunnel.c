@@ -21,6 +21,7 @@
 
 #define NGX_HTTP_STOA_TUNNEL_END   1000
 #define NGX_HTTP_STOA_TUNNEL_LOOK  20
+#define NGX_HTTP_STOA_TUNNEL_HEAD  6            /* of a client, at least     */
 #define NGX_HTTP_STOA_TUNNEL_COUNT  60000
 
 
@@ -208,10 +209,11 @@ ngx_http_stoa_tunnel_recv(ngx_connection_t *c, u_char *buf, size_t size)
 
     if (t->raw || t->over) {
 
-        if (s->nheld && s->nheld <= size && !t->over) {
-            n = s->nheld;
+        if (s->nheld && !t->over) {
+            n = ngx_min(s->nheld, size);
+            s->nheld -= n;
             ngx_memcpy(buf, s->held, n);
-            s->nheld = 0;
+            ngx_memmove(s->held, s->held + n, s->nheld);
             return n;
         }
 
@@ -265,6 +267,7 @@ ngx_http_stoa_tunnel_scan(ngx_http_stoa_tunnel_t *t, ngx_uint_t from,
         if (s->ws.rest) {
             n = ngx_min((uint64_t) (last - p), s->ws.rest);
             s->ws.rest -= n;
+            t->frame = ngx_current_msec;
             p += n;
             continue;
         }
@@ -353,7 +356,10 @@ ngx_http_stoa_tunnel_judge(ngx_http_stoa_tunnel_t *t, ngx_uint_t from,
         return 0;
     }
 
-    if (conf->messages_per_s && (ws->begins || (ws->opcode & 0x8))
+    /* a part that is empty costs a message, or there were no end of them */
+
+    if (conf->messages_per_s
+        && (ws->begins || (ws->opcode & 0x8) || ws->rest == 0)
         && ngx_http_stoa_tunnel_fast(&s->due_us[0], 1, conf->messages_per_s))
     {
         *why = "too many messages";
@@ -361,7 +367,8 @@ ngx_http_stoa_tunnel_judge(ngx_http_stoa_tunnel_t *t, ngx_uint_t from,
     }
 
     if (conf->bytes_per_s
-        && ngx_http_stoa_tunnel_fast(&s->due_us[1], ws->rest,
+        && ngx_http_stoa_tunnel_fast(&s->due_us[1],
+                                     ws->rest + NGX_HTTP_STOA_TUNNEL_HEAD,
                                      conf->bytes_per_s))
     {
         *why = "too many bytes";

@@ -10,6 +10,7 @@
 #include "ngx_http_stoa_headers.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_uri.h"
 #include "ngx_http_stoa_inner.h"
 #include "ngx_http_stoa_policy.h"
 
@@ -37,8 +38,6 @@ static ngx_int_t ngx_http_stoa_headers_forwarded(ngx_http_request_t *r,
     ngx_list_part_t *part, ngx_http_stoa_headers_found_t *found);
 static ngx_int_t ngx_http_stoa_headers_for(ngx_http_request_t *r,
     ngx_list_part_t *part, size_t len, ngx_str_t *value);
-static ngx_int_t ngx_http_stoa_headers_host(ngx_http_request_t *r,
-    ngx_str_t *value);
 static ngx_int_t ngx_http_stoa_headers_push(ngx_http_request_t *r,
     ngx_http_stoa_header_e which, ngx_str_t *value);
 
@@ -327,7 +326,7 @@ ngx_http_stoa_headers_forwarded(ngx_http_request_t *r, ngx_list_part_t *part,
     }
 
     if (ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_PROTO, &value) != NGX_OK
-        || ngx_http_stoa_headers_host(r, &value) != NGX_OK)
+        || ngx_http_stoa_uri_host(r, &value) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -366,60 +365,6 @@ ngx_http_stoa_headers_for(ngx_http_request_t *r, ngx_list_part_t *part,
 
     p = ngx_cpymem(p, r->connection->addr_text.data,
                    r->connection->addr_text.len);
-    value->len = p - value->data;
-
-    return NGX_OK;
-}
-
-
-/* The host that was routed on, which in the absolute form of a request line is
- * not the header's, with its port. */
-
-static ngx_int_t
-ngx_http_stoa_headers_host(ngx_http_request_t *r, ngx_str_t *value)
-{
-    u_char     *p, *last, *port;
-    ngx_str_t  *server;
-
-    server = &r->headers_in.server;
-
-    if (r->host_start && r->host_end) {
-        p = r->host_start;
-        port = r->host_end;
-
-        for (last = port; *last == ':' || (*last >= '0' && *last <= '9');
-             last++) { /* void */ }
-
-    } else if (r->headers_in.host) {
-        p = r->headers_in.host->value.data;
-        last = p + r->headers_in.host->value.len;
-
-        for (port = last; port > p && port[-1] >= '0' && port[-1] <= '9';
-             port--) { /* void */ }
-
-        port = (port > p && port[-1] == ':') ? port - 1 : last;
-
-    } else {
-        *value = *server;
-        return NGX_OK;
-    }
-
-    if ((size_t) (port - p) == server->len
-        && ngx_memcmp(p, server->data, server->len) == 0)
-    {
-        value->data = p;
-        value->len = last - p;
-
-        return NGX_OK;
-    }
-
-    value->data = ngx_pnalloc(r->pool, server->len + (last - port));
-    if (value->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(value->data, server->data, server->len);
-    p = ngx_cpymem(p, port, last - port);
     value->len = p - value->data;
 
     return NGX_OK;

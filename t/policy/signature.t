@@ -161,6 +161,16 @@ bad('another method', qr/^The signature is wrong/,
 bad("another query: $_", qr/^The signature is wrong/,
     sent => do { my $q = $_; sub { $_[0]{path} = "/apis/acme/signed/x$q" } })
     for '?a=%7E1&b=2', '?b=2&a=~1', '?b=2&a=%7e1', '', '?';
+for (['good', 'evil', 401], ['evil', 'good', 200]) {
+    my $s = sign();
+    my $c = $t->connection;
+    my %at = (good => $host, evil => 'evil.example');
+    $r = $c->request('GET', "http://$at{$_->[1]}$s->{path}", headers => {
+        %{ $s->{headers} }, 'X-API-Key' => $key{demo},
+        Host => $at{$_->[0]} });
+    is($r->{status}, $_->[2], "a URL of the $_->[1] host, a header Host of "
+        . "the $_->[0] one") or diag $r->{body};
+}
 bad('a header that was changed', qr/^The signature is wrong/,
     covers => ['@method', '@target-uri', 'x-a'], headers => { 'X-A' => 1 },
     sent => sub { $_[0]{headers}{'X-A'} = 2 });
@@ -196,7 +206,7 @@ bad("no form of Signature-Input: $_", qr/./, params => $_)
 bad("no form of Signature: $_", qr/./, add => { Signature => $_ })
     for '', 'sig=x', 'sig=:====:', 'other=:AAAA:', 'sig=:AAAA:, sig=:AAAA:',
         'sig=:' . 'A' x 400 . ':';
-is(scalar(() = $t->origin_log), $calls + 2, 'nothing of it is sent on');
+is(scalar(() = $t->origin_log), $calls + 3, 'nothing of it is sent on');
 is(call(body => 'x' x 4097)->{status}, 413, 'a body that is too long');
 
 # what a policy wants besides
