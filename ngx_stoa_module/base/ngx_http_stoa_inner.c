@@ -400,7 +400,8 @@ ngx_http_stoa_inner_line(ngx_http_request_t *r, ngx_http_request_t *of,
                                     &of->unparsed_uri)
            != NGX_OK
         || ngx_http_stoa_copy(r->pool, &r->uri, &of->uri) != NGX_OK
-        || ngx_http_stoa_copy(r->pool, &r->args, &of->args) != NGX_OK
+        || (of->args.data             /* "/x" is not "/x?" */
+            && ngx_http_stoa_copy(r->pool, &r->args, &of->args) != NGX_OK)
         || ngx_http_stoa_copy(r->pool, &r->headers_in.server,
                                     &of->headers_in.server)
            != NGX_OK)

@@ -388,6 +388,9 @@ $c = 'while/head?cc=max-age%3d0';
 $old = body('one', $c);
 is(call('one', $c, ':method' => 'HEAD')->{status}, 200, '... HEAD asks for it');
 ok((wait_until { body('one', $c) ne $old } 10), '... too');
+$c = 'while/bare';                        # without a query
+$old = body('one', $c);
+ok((wait_until { body('one', $c) ne $old } 10), '... without a query, too');
 $c = 'while/e?etag=e5&cc=max-age%3d0';
 $old = body('one', $c);
 ok((wait_until { $t->metrics->{stoa_cache_refreshed_total} >= 3
