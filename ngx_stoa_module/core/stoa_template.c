@@ -37,15 +37,18 @@ static const char *template_next(const char *s, const char *end,
 static const char *template_wrong(const char *s, size_t len);
 static const char *template_walk(const stoa_json_val_t *val, unsigned depth,
     char *place, size_t size, size_t at);
-static bool template_value(const stoa_template_t *t,
+static bool template_value(stoa_template_t *t,
     const stoa_json_val_t *val, stoa_buf_t *out);
-static bool template_string(const stoa_template_t *t,
+static bool template_string(stoa_template_t *t,
     const stoa_json_val_t *val, stoa_buf_t *out);
+static bool template_body(stoa_template_t *t, stoa_str_t pointer,
+    stoa_buf_t *out, stoa_json_val_t *at);
 static bool template_at(const stoa_json_val_t *body, stoa_str_t pointer,
     stoa_json_val_t *at);
-static void template_part(const stoa_template_t *t,
+static void template_part(stoa_template_t *t,
     const stoa_template_var_t *var, stoa_buf_t *out);
-static void template_put(const stoa_template_t *t, const char *s, size_t len,
+static size_t template_plain(const char *s, size_t len);
+static void template_put(stoa_template_t *t, const char *s, size_t len,
     bool given, stoa_buf_t *out);
 
 
@@ -236,7 +239,7 @@ template_walk(const stoa_json_val_t *val, unsigned depth, char *place,
 /* ---- what it makes ------------------------------------------------------ */
 
 void
-stoa_template_text(const stoa_template_t *t, const char *s, size_t len,
+stoa_template_text(stoa_template_t *t, const char *s, size_t len,
     stoa_buf_t *out)
 {
     const char           *p, *end, *close;
@@ -244,8 +247,8 @@ stoa_template_text(const stoa_template_t *t, const char *s, size_t len,
 
     end = s + len;
 
-    while (s < end && (p = template_next(s, end, &close, &var)) != NULL
-           && close)
+    while (s < end && out->rc == STOA_OK
+           && (p = template_next(s, end, &close, &var)) != NULL && close)
     {
         template_put(t, s, (size_t) (p - s), false, out);
         template_part(t, &var, out);
@@ -257,7 +260,7 @@ stoa_template_text(const stoa_template_t *t, const char *s, size_t len,
 
 
 void
-stoa_template_json(const stoa_template_t *t, const char *json, size_t len,
+stoa_template_json(stoa_template_t *t, const char *json, size_t len,
     stoa_buf_t *out)
 {
     stoa_json_val_t  root;
@@ -273,7 +276,7 @@ stoa_template_json(const stoa_template_t *t, const char *json, size_t len,
 /* false: it has none, and nothing was written. */
 
 static bool
-template_value(const stoa_template_t *t, const stoa_json_val_t *val,
+template_value(stoa_template_t *t, const stoa_json_val_t *val,
     stoa_buf_t *out)
 {
     bool              more, some, object;
@@ -325,7 +328,7 @@ template_value(const stoa_template_t *t, const stoa_json_val_t *val,
 
 
 static bool
-template_string(const stoa_template_t *t, const stoa_json_val_t *val,
+template_string(stoa_template_t *t, const stoa_json_val_t *val,
     stoa_buf_t *out)
 {
     const char           *s, *end, *close, *p;
@@ -345,7 +348,7 @@ template_string(const stoa_template_t *t, const stoa_json_val_t *val,
     if (p == s && close && close + 1 == end) {
 
         if (var.part == STOA_PART_BODY) {
-            if (t->body == NULL || !template_at(t->body, var.name, &at)) {
+            if (!template_body(t, var.name, out, &at)) {
                 return false;
             }
 
@@ -363,6 +366,34 @@ template_string(const stoa_template_t *t, const stoa_json_val_t *val,
     stoa_buf_add(out, "\"", 1);
 
     return true;
+}
+
+
+/* What it looks through is bounded, as each of many names may be its last. */
+
+static bool
+template_body(stoa_template_t *t, stoa_str_t pointer, stoa_buf_t *out,
+    stoa_json_val_t *at)
+{
+    bool    found;
+    size_t  len;
+
+    if (t->body == NULL || out->rc != STOA_OK) {
+        return false;
+    }
+
+    found = template_at(t->body, pointer, at);
+    len = (size_t) ((found ? at->end : t->body->end) - t->body->start);
+    len = pointer.len ? len : 0;
+
+    if (len > STOA_TEMPLATE_LOOK - t->looked) {
+        out->rc = STOA_FULL;
+        return false;
+    }
+
+    t->looked += len;
+
+    return found;
 }
 
 
@@ -432,7 +463,7 @@ template_at(const stoa_json_val_t *body, stoa_str_t pointer,
 /* Of the body a scalar; its escapes are undone a piece at a time. */
 
 static void
-template_part(const stoa_template_t *t, const stoa_template_var_t *var,
+template_part(stoa_template_t *t, const stoa_template_var_t *var,
     stoa_buf_t *out)
 {
     char             *text;
@@ -448,7 +479,7 @@ template_part(const stoa_template_t *t, const stoa_template_var_t *var,
         return;
     }
 
-    if (t->body == NULL || !template_at(t->body, var->name, &at)
+    if (!template_body(t, var->name, out, &at)
         || at.type == STOA_JSON_OBJECT || at.type == STOA_JSON_ARRAY
         || at.type == STOA_JSON_NULL)
     {
@@ -477,10 +508,25 @@ template_part(const stoa_template_t *t, const stoa_template_var_t *var,
 }
 
 
+/* What needs no escape. */
+
+static size_t
+template_plain(const char *s, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"'
+         && s[i] != '\\'; i++)
+    { /* void */ }
+
+    return i;
+}
+
+
 /* given: not of the template, whose own text is as it has to be. */
 
 static void
-template_put(const stoa_template_t *t, const char *s, size_t len, bool given,
+template_put(stoa_template_t *t, const char *s, size_t len, bool given,
     stoa_buf_t *out)
 {
     char    c;
@@ -493,11 +539,18 @@ template_put(const stoa_template_t *t, const char *s, size_t len, bool given,
         return;
     }
 
-    for (i = 0; i < len; i += n) {
+    for (i = 0; i < len && out->rc == STOA_OK; i += n) {
         c = s[i];
         n = 1;
 
         if (t->in == STOA_TEMPLATE_IN_JSON) {
+            n = template_plain(s + i, len - i);
+
+            if (n) {
+                stoa_buf_add(out, s + i, n);
+                continue;
+            }
+
             n = (c & 0x80) ? stoa_utf8_char(s + i, s + len) : 1;
             was = out->len;
 

@@ -26,6 +26,7 @@
 #define STOA_TEMPLATE_TEXT   1024
 #define STOA_TEMPLATE_JSON   65536
 #define STOA_TEMPLATE_DEPTH  32
+#define STOA_TEMPLATE_LOOK   (64 * 1024 * 1024)  /* bytes of bodies          */
 
 typedef enum {
     STOA_PART_REQUEST_ID = 0, STOA_PART_CLIENT_ADDRESS, STOA_PART_TENANT,
@@ -52,6 +53,7 @@ typedef struct {
     void                   *ctx;
     const stoa_json_val_t  *body;        /* NULL: it is no JSON              */
     stoa_template_in_e      in;
+    size_t                  looked;      /* through, for all of its names    */
 } stoa_template_t;
 
 
@@ -64,9 +66,9 @@ const char *stoa_template_json_wrong(const char *json, size_t len,
 bool stoa_template_reads_body(const char *s, size_t len);
 
 /* Appends what a checked template makes; out->rc says whether it fits. */
-void stoa_template_text(const stoa_template_t *t, const char *s, size_t len,
+void stoa_template_text(stoa_template_t *t, const char *s, size_t len,
     stoa_buf_t *out);
-void stoa_template_json(const stoa_template_t *t, const char *json,
+void stoa_template_json(stoa_template_t *t, const char *json,
     size_t len, stoa_buf_t *out);
 
 

@@ -89,6 +89,7 @@ ngx_http_stoa_policy_transform_init(ngx_http_stoa_transform_t *t,
     t->template.get = ngx_http_stoa_policy_transform_get;
     t->template.ctx = t;
     t->template.body = NULL;
+    t->template.looked = 0;
 }
 
 

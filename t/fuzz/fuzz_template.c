@@ -25,7 +25,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     stoa_buf_t        out;
     const char       *text, *next;
     stoa_json_val_t   root, made;
-    stoa_template_t   t = { get, &body, NULL, STOA_TEMPLATE_IN_JSON };
+    stoa_template_t   t = { get, &body, NULL, STOA_TEMPLATE_IN_JSON, 0 };
 
     text = (const char *) data;
     next = size ? memchr(text, '\n', size) : NULL;

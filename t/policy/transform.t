@@ -36,7 +36,7 @@ sub policy { my ($api, %config) = @_;
                  attach => [{ api => $api }], config => \%config,
                  delete $config{state} ? (state => 'shadow') : () }) }
 
-my @apis = qw(req query head small ans status tried cached plain);
+my @apis = qw(req query head small many ans status tried cached plain);
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     (map { (rest('acme', $_, $to), sub_('acme', 'demo', $_, 'free')) } @apis),
     policy('req', request_remove => ['/gone'], request_body => {
@@ -54,6 +54,8 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
         { name => 'X-Evil', value => '${query.e}' }]),
     policy('small', max_bytes => 64, request_body => {
         a => '${body}', b => '${body}' }),
+    policy('many', request_body => { a => '${body/s}' x 5000,
+                                     b => '${body/no}' x 1000 }),
     policy('ans', response_body => { data => '${body}', id => '${body/id}',
         n => '${body/inner/a/0/n}', at => '${body/inner/a/1}', s => 's: ${body/s}',
         none => '${body/x}', request => '${request_id}' },
@@ -107,6 +109,11 @@ is(call('req/x')->{json}{body}, '', 'a call without a body has none');
 is(says('small/x', body => '{"a":"' . 'x' x 20 . '"}'), '400 transform_refused',
    'what becomes longer than max_bytes is refused');
 is(says('small/x', body => '{}'), '200 ', 'not what fits');
+is(says('many/x', body => '{"s":"' . 'x' x 1_000_000 . '"}'),
+   '400 transform_refused', 'many names of a long body end at its maximum');
+is(says('many/x', body => '{"t":"' . 'x' x 1_000_000 . '"}'),
+   '400 transform_refused', 'also those that are not there');
+is(says('many/x', body => '{"s":"x"}'), '200 ', 'a short one has room');
 my $c = $t->connection;
 $c->send_raw("POST /apis/acme/req/x HTTP/1.1\r\nHost: a\r\nX-API-Key: $key\r\n"
     . "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
