@@ -308,11 +308,6 @@ static void
 ngx_http_stoa_openapi_value(ngx_http_stoa_openapi_call_t *c, const char *data,
     size_t len)
 {
-    while (len && (*data == ' ' || *data == '\t')) {
-        data++;
-        len--;
-    }
-
     if (c->n < STOA_CONTRACT_VALUES) {
         c->values[c->n].data = data;
         c->values[c->n].len = len;
@@ -326,6 +321,7 @@ static void
 ngx_http_stoa_openapi_header(ngx_http_stoa_openapi_call_t *c,
     const stoa_contract_param_t *p)
 {
+    ngx_str_t                     v;
     ngx_table_elt_t              *h;
     ngx_http_stoa_header_walk_t   w;
 
@@ -339,8 +335,14 @@ ngx_http_stoa_openapi_header(ngx_http_stoa_openapi_call_t *c,
             }
 
         } else if (ngx_http_stoa_header_equal(h, p->name.data, p->name.len)) {
-            ngx_http_stoa_openapi_value(c, (char *) h->value.data,
-                                        h->value.len);
+            v = h->value;
+
+            while (v.len && (*v.data == ' ' || *v.data == '\t')) {
+                v.data++;
+                v.len--;
+            }
+
+            ngx_http_stoa_openapi_value(c, (char *) v.data, v.len);
         }
     }
 }

@@ -213,6 +213,8 @@ for my $api (qw(old new)) {
         ['pets?tags=a,', 'no'], ['pets?tags=1,2', '200 '],
         ['pets?near=%7B%22lat%22:1%7D', '200 '], ['pets?near=%7B%7D', 'no'],
         ['pets?near=x', 'no'], ['pets?kind=%ff', 'no'],
+        ['pets?kind=%20dog', 'no'], ['pets?limit=%091', 'no'],
+        ['pets/%207', 'no'],
         ['pets/7', '200 '], ['pets/0', 'no'], ['pets/x', 'no'],
         ['pets/mine', '200 '], ['pets/7/more', '404 operation_unknown'],
         ['dogs', '404 operation_unknown'])
