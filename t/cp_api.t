@@ -137,7 +137,8 @@ $said = $t->api(PATCH => '/v1/tenants/globex/apis/rpc',
     { upstream => { targets => [{ url => 'http://a.test' }] } });
 is($said->{status}, 422, 'it stays gRPC');
 like($said->{body}, qr/does not change between HTTP and gRPC/, 'and why');
-for (['json-limits', {}], ['openapi-validation', {}], ['require-signature',
+for (['json-limits', {}], ['openapi-validation', {}],
+     ['transform', { request_body => { a => 1 } }], ['require-signature',
      { keys => [{ keyid => 'a', application => 'b', public_key => 'x' }] }])
 {
     $said = $t->api(POST => '/v1/tenants/globex/policies', { name => 'shape',

@@ -179,7 +179,8 @@ stoa_policy_transform_check(const void *rec, const void *config,
 
 static const stoa_policy_type_t  stoa_policy_transform = {
     .name = "transform", .id = 42, .version = 1,
-    .order = STOA_ORDER_TRANSFORM, .scopes = STOA_ON_API|STOA_ON_OPERATION,
+    .order = STOA_ORDER_TRANSFORM, .flags = STOA_POLICY_BODIES,
+    .scopes = STOA_ON_API|STOA_ON_OPERATION,
     .config = &stoa_policy_transform_struct,
     .check = stoa_policy_transform_check,
     .doc = "changes requests and answers: members, templates of JSON, query, "
