@@ -347,13 +347,13 @@ cp_run_with(int in, const char *const *argv, stoa_buf_t *out, int *code,
 
 
 cp_rc_t
-cp_run(const char *const *argv, const void *data, size_t len, stoa_buf_t *out,
-    int *code, cp_err_t *err)
+cp_run(const char *const *argv, const void *data, size_t len, int atonce,
+    stoa_buf_t *out, int *code, cp_err_t *err)
 {
     int      in;
     cp_rc_t  rc;
 
-    if (atomic_fetch_add(&cp_run_now, 1) >= CP_RUN_ATONCE) {
+    if (atomic_fetch_add(&cp_run_now, 1) >= atonce) {
         (void) atomic_fetch_sub(&cp_run_now, 1);
 
         return cp_err_set(err, "unavailable", "others are being checked, try"

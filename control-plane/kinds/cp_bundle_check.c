@@ -178,7 +178,8 @@ cp_verdict_run(cp_op_t *op, cp_verdict_t *v)
                             NULL };
 
     stoa_buf_init(&out, CP_RUN_OUT_MAX);
-    rc = cp_run(argv, v->archive, v->len, &out, &v->code, &op->err);
+    rc = cp_run(argv, v->archive, v->len, CP_RUN_ATONCE, &out, &v->code,
+                &op->err);
 
     if (rc == CP_OK) {
         v->done = true;

@@ -65,7 +65,8 @@ cp_bundle_try(cp_req_t *r)
     }
 
     if (rc == CP_OK) {
-        rc = cp_run(argv, archive.data, archive.len, &out, &code, &r->op.err);
+        rc = cp_run(argv, archive.data, archive.len, CP_RUN_SPARES, &out,
+                    &code, &r->op.err);
     }
 
     if (rc == CP_OK) {

@@ -142,6 +142,17 @@ $t->must(POST => $P, { name => 'loops', modules => [{ path => 'a.rego',
         . " i > 0])\n" }] });
 is(try_({ path => 'a/n' }, at => "$P/loops", timeout => 30), '422 path',
    'one without end is bounded');
+my $long = $t->connection(port => $t->port('control'));
+$text = json_encode({ path => 'a/n' });
+$long->send_raw($long->request_text(POST => "$P/loops/try", body => $text,
+    headers => { 'Content-Type' => 'application/json',
+                 Authorization => "Bearer $t->{token}" }) . $text);
+wait_until { grep { (eval { slurp($_) } // '') =~ /^\Q$opa\E\0eval\0/ }
+             glob('/proc/[0-9]*/cmdline') } 10;
+is(try_({ path => 'shop/readers' }), '503 ', 'one is tried at a time');
+is($t->api(POST => $P, { %$body, name => 'beside' })->{status}, 201,
+   'and bundles are checked beside it');
+$long->response(timeout => 30);
 spew($t->dir('secret.json'), '{"enum":["hidden"]}');
 $t->must(POST => $P, { name => 'looks', modules => [{ path => 'a.rego',
     rego => <<"END" }] });
