@@ -248,6 +248,15 @@ ok(opened(1), 'one is open');
 $t->reload('gw');
 closed(heard($child[1]), 1001, qr/goes away/, 'a worker that exits');
 
+ask('api8', by => $child[1], send => ['a'], hold => 40);
+ok(opened(1), 'one more');
+kill 'KILL', $t->workers('gw');
+is(heard($child[1])->{code}, 0, 'a worker that is killed');
+ok((wait_until { (ws('api8', send => ['x'])->{got} // [])->[0] } 10),
+   'gives its place back');
+ok(opened(0), 'and its connections are over');
+$t->allow_log(qr/exited on signal 9/);
+
 for (@child) {
     close $_->{to};
     waitpid $_->{pid}, 0;

@@ -216,6 +216,8 @@ ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc)
     ngx_http_stoa_fly_t  *slot;
 
     ngx_http_stoa_store(&sh->procs[proc].in_flight, (uint64_t) 0);
+    ngx_http_stoa_store(&sh->procs[proc].tunnels_ended,
+                        sh->procs[proc].tunnels);
 
     for (set = 0; set < sh->fly_sets; set++) {
         for (i = 0; i < NGX_HTTP_STOA_FLY_WAYS; i++) {
