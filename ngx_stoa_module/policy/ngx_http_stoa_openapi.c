@@ -54,24 +54,29 @@ void
 ngx_http_stoa_openapi_ops(const stoa_contract_t *c, const stoa_rec_api_t *rec,
     const stoa_contract_op_t **ops)
 {
-    uint32_t                     i, k;
+    uint32_t                     i, k, next;
     stoa_str_t                   method, path;
+    const stoa_contract_op_t    *op;
     const stoa_rec_operation_t  *row;
 
     row = stoa_rec_vec(rec, rec->operations, stoa_rec_operation_t);
 
-    for (i = 0; i < rec->operations.n; i++) {
+    /* mostly in one order: the next is looked at first */
+
+    for (i = 0, next = 0; i < rec->operations.n; i++) {
         method = stoa_rec_str(rec, row[i].method);
         path = stoa_rec_str(rec, row[i].path);
         ops[i] = NULL;
 
         for (k = 0; k < c->nops && ops[i] == NULL; k++) {
-            if (c->ops[k].method.len == method.len
-                && ngx_memcmp(c->ops[k].method.data, method.data, method.len)
-                   == 0
-                && ngx_http_stoa_openapi_shape(c->ops[k].path, path))
+            op = &c->ops[(next + k) % c->nops];
+
+            if (op->method.len == method.len
+                && ngx_memcmp(op->method.data, method.data, method.len) == 0
+                && ngx_http_stoa_openapi_shape(op->path, path))
             {
-                ops[i] = &c->ops[k];
+                ops[i] = op;
+                next = (uint32_t) (op - c->ops) + 1;
             }
         }
     }

@@ -36,7 +36,7 @@ sub policy { my ($api, %config) = @_;
                  attach => [{ api => $api }], config => \%config,
                  delete $config{state} ? (state => 'shadow') : () }) }
 
-my @apis = qw(req query head small many ans status tried cached plain);
+my @apis = qw(req query head small many own ans status tried cached plain);
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     (map { (rest('acme', $_, $to), sub_('acme', 'demo', $_, 'free')) } @apis),
     policy('req', request_remove => ['/gone'], request_body => {
@@ -67,6 +67,11 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     policy('tried', state => 1, request_body => { a => 1 },
            response_body => { a => 1 }, response_status => [{ from => '2xx',
                                                               to => 201 }]),
+    policy('own', response_body => { who => '${header.X-Who}',
+        data => '${body}' }, response_headers => [{ name => 'X-Own',
+                                value => '${header.X-Who}' }]),
+    doc('Policy', 'acme', 'owned', { type => 'cache', attach => [
+        { api => 'own' }], config => { default_ttl_s => 60 } }),
     policy('cached', request_query => [{ name => 'who',
                                          value => '${header.X-Who}' }]),
     doc('Policy', 'acme', 'kept', { type => 'cache', attach => [
@@ -183,5 +188,13 @@ for my $row (
     is("$r->{status} $e->{field}", "422 spec.$field", "refused: $field");
     like($e->{message}, qr/\Q$text/, 'and why') if $text;
 }
+
+$r = call('own/x', headers => { 'X-Who' => 'a' });
+is(call('own/x', headers => { 'X-Who' => 'b' })->{status}, 200, 'kept');
+$r = call('own/x', headers => { 'X-Who' => 'c' });
+like($r->{headers}{'cache-status'}, qr{hit}, 'from the cache');
+is("$r->{json}{who} $r->{headers}{'x-own'}", 'c c',
+   'an answer that was kept is changed for who gets it');
+is($r->{json}{data}{query}, '', 'once');
 
 $t->done;
