@@ -12,6 +12,7 @@ use JSON::PP ();
 use Test::Stoa;
 use Test::Stoa::MCP;
 use Test::Stoa::Docs;
+use Test::Stoa::Feed;
 use Test::Stoa::Token;
 
 my $t = Test::Stoa->new->has('module', 'control', 'openssl');
@@ -212,11 +213,16 @@ my $sly = "{\"a\":\"x\x7f\xc2\x9b2J\",\"b\":\"\xe2\x80\xaecte/\","
 $r = raw($sly);
 is(approval(id($r))->{arguments}, '{"a":"x\u007f\u009b2J","b":"\u202ecte/",'
    . '"c":"\udb40\udc61' . "\x{e9}" . '"}', 'nothing hides from who decides');
-decide(id($r), 'approve', reason => "\x{202e}\x{9b}ok");
+is(decide(id($r), 'approve', reason => "\x{202e}\x{9b}ok")->{status}, 422,
+   'a reason has none of these');
+decide(id($r), 'approve', reason => 'ok');
 is(says(raw($sly)), 'ran', '... and the tool gets what was sent');
-my $odd = $t->api(POST => '/v1/tenants/acme/applications', { name => 'odd',
-    title => "a\x{9b}b\x{202e}c" })->{status};
-is($odd, 201, 'a title of such');
+my $odd = sub { $t->api(POST => '/v1/tenants/acme/applications',
+    { name => 'odd', title => $_[0] })->{status} };
+is($odd->("a\x{9b}b\x{202e}c"), 422, 'nor has a title');
+is($odd->('abc'), 201, 'one without them');
+Test::Stoa::Feed::sql($t, "UPDATE applications SET title = 'a\xc2\x9bb"
+                          . "\xe2\x80\xaec' WHERE name = 'odd'");
 unlike(($t->stoactl('get', 'applications', '--tenant', 'acme'))[1],
        qr/\xc2\x9b|\xe2\x80\xae/, 'stoactl writes no such to a terminal');
 
