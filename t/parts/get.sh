@@ -48,8 +48,8 @@ pypi_signatures=3.0.0                   # http-message-signatures
 go_grpc=v1.85.0                         # google.golang.org/grpc
 maven_keycloak=26.7.3                   # org.keycloak:keycloak-quarkus-dist
 
-parts='nginx128 node python schemathesis go conformance clients opa envoy wire
-    signatures'
+parts='nginx128 node python schemathesis go conformance clients opa envoy'
+parts="$parts wire signatures"
 measured='haproxy matrix keycloak'         # not fetched unless named
 here=$(cd "$(dirname "$0")/.." && pwd)
 
