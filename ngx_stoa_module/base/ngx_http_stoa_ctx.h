@@ -156,6 +156,8 @@ typedef struct {
     uint64_t                   policy_at;       /* the bit where they go on, */
     ngx_http_stoa_turn_t      *policy_next;     /* and the row               */
     ngx_str_t                  origin;          /* as a policy has seen it   */
+    ngx_list_part_t            came;            /* the client's headers, once
+                                                   r has the upstream's      */
     uint64_t                   shadowed;        /* bits of types that would
                                                    have refused              */
 

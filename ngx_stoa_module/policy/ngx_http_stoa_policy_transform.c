@@ -684,10 +684,12 @@ static bool
 ngx_http_stoa_policy_transform_get(void *data, const stoa_template_var_t *var,
     stoa_str_t *text)
 {
-    u_char                     *p, *last;
-    ngx_str_t                   v;
-    ngx_table_elt_t            *h;
-    ngx_http_stoa_transform_t  *t = data;
+    u_char                       *p, *last;
+    ngx_str_t                     v;
+    ngx_list_part_t              *part;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_transform_t    *t = data;
+    ngx_http_stoa_header_walk_t   w;
 
     static const int  vars[] = {
         [STOA_PART_REQUEST_ID] = STOA_VAR_REQUEST_ID,
@@ -732,10 +734,17 @@ ngx_http_stoa_policy_transform_get(void *data, const stoa_template_var_t *var,
         break;
 
     case STOA_PART_HEADER:
-        if (ngx_http_stoa_header_count(t->r, var->name.data, var->name.len,
-                                       &h))
+        /* of those that go to the upstream some are its credentials */
+
+        part = t->ctx->call.came.elts ? &t->ctx->call.came
+                                      : &t->r->headers_in.headers.part;
+
+        for (h = ngx_http_stoa_header_first(&w, part); h;
+             h = ngx_http_stoa_header_next(&w))
         {
-            v = h->value;
+            if (ngx_http_stoa_header_equal(h, var->name.data, var->name.len)) {
+                v = h->value;
+            }
         }
 
         break;

@@ -67,6 +67,10 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     old = r->headers_in.headers;
 
+    if (ctx->call.came.elts == NULL) {
+        ctx->call.came = old.part;
+    }
+
     rc = ngx_http_stoa_scrub_request(r, ctx, NGX_HTTP_STOA_OWN_HEADERS,
                                      &found);
 

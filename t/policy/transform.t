@@ -36,7 +36,7 @@ sub policy { my ($api, %config) = @_;
                  attach => [{ api => $api }], config => \%config,
                  delete $config{state} ? (state => 'shadow') : () }) }
 
-my @apis = qw(req query head small many own ans status tried cached plain);
+my @apis = qw(req query head small many own ans status tried cached plain sealed);
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     (map { (rest('acme', $_, $to), sub_('acme', 'demo', $_, 'free')) } @apis),
     policy('req', request_remove => ['/gone'], request_body => {
@@ -72,6 +72,13 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
                                 value => '${header.X-Who}' }]),
     doc('Policy', 'acme', 'owned', { type => 'cache', attach => [
         { api => 'own' }], config => { default_ttl_s => 60 } }),
+    doc('Secret', 'acme', 'up', { value => 'sealed-value' }),
+    doc('Policy', 'acme', 'shown', { type => 'upstream-credential',
+        attach => [{ api => 'sealed' }], config => { kind => 'header',
+            header => 'X-Old', value => '${secret:up}' } }),
+    policy('sealed', response_body => { data => '${body}', up =>
+        '${header.X-Old}' }, response_headers => [{ name => 'X-Up',
+            value => '${header.X-Old}' }]),
     policy('cached', request_query => [{ name => 'who',
                                          value => '${header.X-Who}' }]),
     doc('Policy', 'acme', 'kept', { type => 'cache', attach => [
@@ -155,6 +162,13 @@ is("$r->{status} $r->{body}", '503 {"title":"it \"broke\""}',
 is(call('status/answer')->{status}, 200, 'others stay');
 $r = call('tried/x', body => '{"b":2}');
 is("$r->{status} $r->{json}{body}", '200 {"b":2}', 'a shadow changes nothing');
+
+# Nobody reads what the upstream is shown
+
+$r = call('sealed/x', headers => { 'X-Old' => 'mine' });
+is($r->{json}{data}{'x-old'}, 'sealed-value', 'the upstream has a secret');
+is($r->{json}{up} . $r->{headers}{'x-up'}, 'minemine',
+   'templates have what the client sent');
 
 # What a cache keeps hangs on no template
 
