@@ -439,6 +439,10 @@ is(usage("operation=list&api=orders&$span1")->[0]{requests}, $all,
    'one operation, by its name');
 is(usage('api=nowhere')->{status}, 404, 'an api that is none');
 is(usage("application=app&$span1")->[0]{requests}, $all, 'an application');
+my @many = map { $t->api('GET', "$base/usage?application=app&api=orders"
+    . "&operation=list&refused=x&from=2020-01-01T11:20:00Z$_")->{status} }
+    '', '&step=day', "&credential=$key->{id}";
+is("@many", '200 200 200', 'several filters over many days');
 is_deeply(usage('by=tool&from=2020-01-01'), [], 'tools alone');
 is_deeply([map { $_->{refused} } @{ usage('refused=rate_exceeded&by=refused'
     . '&from=2020-01-01') }], ['rate_exceeded'], 'one refusal');

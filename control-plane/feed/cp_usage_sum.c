@@ -14,6 +14,7 @@
 
 
 #define CP_USAGE_ARGS_MAX  64
+#define CP_USAGE_FILTERS   7
 #define CP_USAGE_SQL_MAX   (512 * 1024)    /* midnights of all that is kept  */
 #define CP_USAGE_COUNTS_AT 10              /* columns of an answer's row     */
 #define CP_USAGE_HIST_AT   (CP_USAGE_COUNTS_AT + CP_USAGE_COUNTS)
@@ -35,6 +36,7 @@ typedef struct {
     const char            *whose[2];       /* condition: published, consumed */
     unsigned               parts;
     unsigned               n;
+    unsigned               only[CP_USAGE_FILTERS];  /* their parameters     */
     cp_val_t               args[CP_USAGE_ARGS_MAX];
 } cp_usage_query_t;
 
@@ -528,7 +530,7 @@ cp_usage_only(cp_usage_query_t *q)
     const struct {
         const char  *text;
         const char  *value;
-    } only[] = {
+    } only[CP_USAGE_FILTERS] = {
         { "application", ask->application },
         { "subscription", ask->subscription },
         { "api", ask->api },
@@ -538,10 +540,13 @@ cp_usage_only(cp_usage_query_t *q)
         { "consumer = $1 AND credential", ask->credential }
     };
 
-    for (i = 0; i < sizeof(only) / sizeof(only[0]); i++) {
+    for (i = 0; i < CP_USAGE_FILTERS; i++) {
+        if (only[i].value && q->only[i] == 0) {
+            q->only[i] = cp_usage_arg(q, cp_text(only[i].value));
+        }
+
         if (only[i].value) {
-            stoa_buf_addf(&q->sql, " AND %s = $%u", only[i].text,
-                          cp_usage_arg(q, cp_text(only[i].value)));
+            stoa_buf_addf(&q->sql, " AND %s = $%u", only[i].text, q->only[i]);
         }
     }
 

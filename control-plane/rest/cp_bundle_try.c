@@ -46,6 +46,10 @@ cp_bundle_try(cp_req_t *r)
 
     rc = cp_req_json(r, &in);
 
+    if (rc == CP_OK && in->type != CP_JSON_OBJECT) {
+        rc = cp_err_set(&r->op.err, "bad_request", "must be an object");
+    }
+
     if (rc != CP_OK) {
         return rc;
     }

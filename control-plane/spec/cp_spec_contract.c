@@ -10,6 +10,9 @@
 #include "spec/cp_spec_contract.h"
 
 
+#define CP_CONTRACT_PARAMS  1000       /* of an operation                    */
+
+
 /* How a parameter's lists are written. */
 typedef struct {
     const char  *in;
@@ -198,7 +201,14 @@ cp_contract_params(cp_part_t *m, cp_json_t *list, const cp_json_t *params,
     cp_spec_at_t      here = { at, NULL, 0 };
     const cp_json_t  *p, *had;
 
-    for (p = params ? params->first : NULL; p; p = p->next, here.index++) {
+    for (p = params ? params->first : NULL; p && m->failed == NULL;
+         p = p->next, here.index++)
+    {
+        if (list->n == CP_CONTRACT_PARAMS) {
+            m->failed = "has an operation of too many parameters";
+            break;
+        }
+
         out = cp_contract_param(m, cp_spec_deref(m->spec, p), &here);
         name = out ? cp_json_str(out, "name") : NULL;
         in = out ? cp_json_str(out, "in") : NULL;

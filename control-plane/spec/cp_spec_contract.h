@@ -33,6 +33,7 @@ typedef struct {
     cp_json_t      *entries;
     cp_json_t      *skipped;           /* [{at, text}]                       */
     unsigned        nodes;
+    unsigned        looks;
     const char     *failed;            /* there is no contract               */
     cp_part_def_t  *first, *last;      /* to be made                         */
     unsigned        ndefs;

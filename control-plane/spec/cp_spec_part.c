@@ -5,7 +5,6 @@
  * the other way round.
  */
 
-#include <math.h>
 #include <string.h>
 
 #include "core/stoa_contract.h"
@@ -16,6 +15,7 @@
 #define CP_PART_DEPTH    16            /* of references, in a look           */
 #define CP_PART_SKIPPED  100           /* that are told                      */
 #define CP_PART_NAMES    256           /* STOA_JSCHEMA_NAMES                 */
+#define CP_PART_LOOKS    4000000       /* at schemas, of a document          */
 
 
 struct cp_part_def_s {
@@ -449,9 +449,20 @@ how_pattern(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
 
 /* ---- looks -------------------------------------------------------------- */
 
+/* Schemas may hold themselves in each of their parts: depth alone bounds no
+ * look. */
+
 static const cp_json_t *
 cp_part_at(cp_part_t *m, const cp_json_t *schema)
 {
+    if (m->looks++ == CP_PART_LOOKS) {
+        m->failed = "has more schemas than gateways take";
+    }
+
+    if (m->failed) {
+        return NULL;
+    }
+
     return cp_spec_deref(m->spec, schema);
 }
 

@@ -133,6 +133,8 @@ for (['allowed' => { path => 'shop/authz/decision', input => $read }, 'allow 1']
     my ($what, $in, $want) = @$_;
     is(try_($in), $want, "try: $what");
 }
+is($t->api(POST => "$P/shop/try", $_)->{status}, 400, 'try: no object')
+    for ['x'], [];
 my $tried = $t->must(POST => "$P/shop/try", { path => 'shop/authz/decision',
                                               input => $read });
 is_deeply($tried->{value}, { allow => JSON::PP::true }, 'and its value');

@@ -155,6 +155,16 @@ is(import_($_, document($_ eq 'new' ? '3.1.0' : '3.0.3'))->{status}, 201,
 $t->gateway;
 my $key = $t->key('acme', 'demo');
 
+# Schemas that hold themselves in each of their parts
+
+my $self = { openapi => '3.1.0', info => { title => 'x', version => '1' },
+    paths => { '/a' => { get => { parameters => [{ name => 'q', in => 'query',
+        schema => { '$ref' => '#S' } }], responses => { 200 => {
+            description => 'x' } } } } },
+    components => { schemas => { S => { '$anchor' => 'S',
+        anyOf => [map { { '$ref' => '#S' } } 1 .. 10] } } } };
+is(import_('late', $self)->{status}, 201, 'a document that unfolds for ever');
+
 # Where it is put in force
 
 sub refused { my $r = $t->api(POST => '/v1/apply', $_[0], headers => {
