@@ -309,7 +309,7 @@ stoa_guard_lists(const char *s, size_t from, size_t to)
     {
         word = stoa_guard_words[i].word;
 
-        if (stoa_guard_is(s, to, from, word) && word[to - from] == '\0') {
+        if (strlen(word) == to - from && stoa_guard_is(s, to, from, word)) {
             return 1u << 8 * stoa_guard_words[i].list;
         }
     }
