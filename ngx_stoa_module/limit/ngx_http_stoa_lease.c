@@ -597,6 +597,7 @@ ngx_http_stoa_lease_share(ngx_http_stoa_lease_t *l, ngx_uint_t i)
         most = ngx_max(pool->limit / nodes, 1);
         gcra.interval_ns = pool->interval_ns * nodes;
         gcra.burst_ns = gcra.interval_ns * (most - 1);
+        gcra.debt_ns = 0;
 
         if (l->n > most) {
             goto none;

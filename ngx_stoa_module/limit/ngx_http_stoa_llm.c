@@ -355,7 +355,7 @@ ngx_http_stoa_llm_tokens(ngx_http_stoa_ctx_t *ctx, stoa_llm_used_t *used)
 
     llm = ctx->call.llm;
 
-    if (llm == NULL || !ctx->call.passed) {
+    if (llm == NULL || !ctx->call.passed || ctx->call.from_cache) {
         return NGX_DECLINED;
     }
 

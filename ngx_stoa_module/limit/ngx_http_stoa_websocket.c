@@ -162,10 +162,8 @@ ngx_http_stoa_websocket_place(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     key = stoa_hash64(a->name.data, a->name.len, NGX_HTTP_STOA_WEBSOCKET_SEED);
     key = stoa_hash64(&ctx->call.route_tenant, sizeof(stoa_id_t), key);
-    key = ctx->anonymous
-          ? stoa_hash64(r->connection->addr_text.data,
-                        r->connection->addr_text.len, key)
-          : stoa_hash64(&ctx->application, sizeof(stoa_id_t), key);
+    key = stoa_hash64(ctx->anonymous ? &ctx->principal : &ctx->application,
+                      sizeof(stoa_id_t), key);
 
     held = ngx_palloc(r->pool, sizeof(ngx_http_stoa_websocket_held_t));
     if (held == NULL) {

@@ -15,6 +15,7 @@
 #include "ngx_http_stoa_content.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_inner.h"
 #include "ngx_http_stoa_refusal.h"
 #include "ngx_http_stoa_token.h"
 #include "ngx_http_stoa_uri.h"
@@ -139,7 +140,7 @@ ngx_http_stoa_signature_compile(ngx_pool_t *pool,
             return NGX_ERROR;
         }
 
-        keys->key[i] = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+        keys->key[i] = PEM_read_bio_PUBKEY(bio, NULL, NULL, (void *) "");
         BIO_free(bio);
 
         if (keys->key[i] == NULL) {
@@ -188,6 +189,10 @@ ngx_http_stoa_signature_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     if (ctx->call.api && ctx->call.api->grpc) {
         return ngx_http_stoa_policy_refuse(r, ctx, a,
                                            NGX_HTTP_STOA_REFUSE_GRPC_UNABLE);
+    }
+
+    if (ctx->inner && ctx->inner->silent) {
+        return NGX_OK;     /* the call that it is a copy of has shown its own */
     }
 
     ngx_memzero(&s, sizeof(ngx_http_stoa_signature_t));
@@ -485,8 +490,7 @@ ngx_http_stoa_signature_base(ngx_http_stoa_signature_t *s)
 }
 
 
-/* Of the URL that the client has sent; the scheme is the connection's, or that
- * of stoa_external_url. */
+/* Of the URL as it was sent; the scheme: stoa_external_url's, if there is. */
 
 static ngx_int_t
 ngx_http_stoa_signature_derived(ngx_http_stoa_signature_t *s, stoa_str_t name)

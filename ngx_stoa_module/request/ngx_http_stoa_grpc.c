@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_repeat.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_conceal.h"
@@ -34,6 +35,10 @@ typedef enum {
 static ngx_uint_t ngx_http_stoa_grpc_match(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_grpc_step(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_grpc_repeat(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_grpc_cache(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_grpc_error(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row,
@@ -62,6 +67,8 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_grpc_steps[] = {
     { "subscription", ngx_http_stoa_looks(ngx_http_stoa_policy_access) },
     { "grpc",         ngx_http_stoa_grpc_step, NULL },
     { "judge",        ngx_http_stoa_looks(ngx_http_stoa_policy_judge) },
+    { "repeat",       ngx_http_stoa_grpc_repeat, NULL },
+    { "cache",        ngx_http_stoa_grpc_cache, NULL },
     { "credential",   ngx_http_stoa_credential_step, NULL },
     { "forward",      ngx_http_stoa_rest_forward, NULL },
     { NULL,           NULL, NULL }
@@ -112,7 +119,7 @@ ngx_http_stoa_grpc_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_str_t  *type;
 
     if (r->headers_in.content_type == NULL
-        || r->http_version < NGX_HTTP_VERSION_20
+        || (r->http_version < NGX_HTTP_VERSION_20 && ctx->look == NULL)
         || r->method != NGX_HTTP_POST)
     {
         return 0;
@@ -127,6 +134,24 @@ ngx_http_stoa_grpc_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
               == 0
            && (type->len == len || type->data[len] == '+'
                || type->data[len] == ';' || type->data[len] == ' ');
+}
+
+
+/* Who calls an api of REST with this type evades none of its policies. */
+
+static ngx_int_t
+ngx_http_stoa_grpc_repeat(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    return ctx->call.api && ctx->call.api->grpc
+           ? NGX_OK : ngx_http_stoa_repeat_step(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_grpc_cache(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    return ctx->call.api && ctx->call.api->grpc
+           ? NGX_OK : ngx_http_stoa_cache_step(r, ctx);
 }
 
 

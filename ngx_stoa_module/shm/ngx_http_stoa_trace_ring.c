@@ -84,6 +84,7 @@ ngx_http_stoa_trace_chosen(const ngx_http_stoa_trace_query_t *q,
 
     return slot->names[NGX_HTTP_STOA_TRACED_API]
            && (slot->status != NGX_HTTP_NOT_FOUND
+               || q->tenant == NULL
                || ngx_memcmp(q->tenant, &slot->tenant, sizeof(stoa_id_t))
                   == 0)
            && *name == q->api.len
