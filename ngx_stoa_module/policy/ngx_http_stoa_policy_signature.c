@@ -192,7 +192,7 @@ ngx_http_stoa_signature_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (ctx->inner && ctx->inner->silent) {
-        return NGX_OK;     /* the call that it is a copy of has shown its own */
+        return NGX_OK;           /* what it is a copy of has shown its own */
     }
 
     ngx_memzero(&s, sizeof(ngx_http_stoa_signature_t));
