@@ -9,6 +9,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
+use Test::Stoa::Feed;
 
 my $t = Test::Stoa->new;
 $t->control;
@@ -203,6 +204,19 @@ is($t->api(DELETE => '/v1/gateway-groups/eu')->{status}, 409,
     'its region stays');
 $t->must(PATCH => '/v1/tenants/page-06', { gateway_groups => [] });
 $t->must(PATCH => "$apis/new", { gateway_groups => ['us'] });
+
+# what could not be undone is there, when it is tried again
+
+my $state = sub { $t->must(GET => '/v1/tenants/half')->{state} };
+my $is = sub { my ($want) = @_; wait_until { $state->() eq $want } 20 };
+$t->must(POST => '/v1/tenants', { name => 'half', provision => { plan => {
+    rate => 5 } } });
+ok($is->('active'), 'a tenant with a plan');
+Test::Stoa::Feed::sql($t, "UPDATE tenants SET state = 'failed', provisioning ="
+    . " '{\"done\":[\"plan\"],\"error\":\"a\",\"undo_error\":\"b\"}'"
+    . " WHERE name = 'half'");
+$t->must(POST => '/v1/tenants/half/retry');
+ok($is->('active'), 'a retry goes on from there');
 
 # an archived tenant is kept as it is
 

@@ -41,6 +41,7 @@ static cp_rc_t cp_step_invite(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     const cp_json_t *ask);
 static cp_rc_t cp_step_invite_undo(cp_op_t *op, cp_tx_t *tx,
     const char *tenant, const cp_json_t *ask);
+static bool cp_provision_has(const cp_json_t *list, const char *name);
 static cp_rc_t cp_provision_step(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row, cp_json_t *at);
 static cp_rc_t cp_provision_undo(cp_op_t *op, cp_tx_t *tx,
@@ -144,10 +145,23 @@ cp_provision_begin(const cp_write_t *w, cp_json_t *after)
 void
 cp_provision_again(cp_arena_t *a, cp_json_t *after)
 {
-    cp_json_t  *at;
+    cp_json_t        *at, *done;
+    const cp_json_t  *was;
+    const cp_step_t  *s;
+
+    /* what could not be undone is there; groups are made again as they are */
+
+    was = cp_json_get(cp_json_get(after, "provisioning"), "done");
+    done = cp_json_array(a);
+
+    for (s = cp_steps; s->name; s++) {
+        if (s->make && cp_provision_has(was, s->name)) {
+            cp_json_push(done, cp_json_string(a, s->name));
+        }
+    }
 
     at = cp_json_object(a);
-    cp_json_set(a, at, "done", cp_json_array(a));
+    cp_json_set(a, at, "done", done);
     cp_json_set(a, after, "provisioning", at);
 }
 

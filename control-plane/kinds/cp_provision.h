@@ -19,7 +19,7 @@ extern const cp_field_t  cp_provision_fields[];
 /* Of a tenant that is made: judges what is asked for, puts it on its way. */
 cp_rc_t cp_provision_begin(const cp_write_t *w, cp_json_t *after)
     CP_MUST_CHECK;
-/* From the start again. */
+/* From the start again, beside what could not be undone. */
 void cp_provision_again(cp_arena_t *a, cp_json_t *after);
 
 /* A step at somebody else's, which the transaction does not wait for: it is
