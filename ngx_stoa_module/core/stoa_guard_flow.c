@@ -318,8 +318,12 @@ stoa_guard_flow_word(char ch)
 size_t
 stoa_guard_flow_cut(const stoa_guard_set_t *set, const char *s, size_t len)
 {
+    bool    lines;
     size_t  i, cut, hold;
 
+    /* base64 goes on behind the end of a line */
+
+    lines = set->decode & STOA_GUARD_BASE64;
     hold = set->n ? STOA_GUARD_OWN
            : set->kinds & 1u << STOA_GUARD_INJECTION ? STOA_GUARD_SAID : 0;
     cut = len > hold ? len - hold : 0;
@@ -345,7 +349,10 @@ stoa_guard_flow_cut(const stoa_guard_set_t *set, const char *s, size_t len)
              || (s[i - 1] && strchr(" +-.()/", s[i - 1]))); i--)
     { /* void */ }
 
-    for (cut = i; i > 0 && stoa_guard_flow_word(s[i - 1]); i--) {
+    for (cut = i; i > 0 && (stoa_guard_flow_word(s[i - 1])
+                            || (lines && (s[i - 1] == '\n'
+                                          || s[i - 1] == '\r'))); i--)
+    {
         if (len - i >= STOA_GUARD_WORD) {
             return i;
         }

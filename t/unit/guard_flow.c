@@ -244,6 +244,17 @@ decode(void)
         "what is not seen");
     cut("{\"a\":\"eHh4eHh4eHh4eHggYm9iQGIuZGUgeHh4eHg=\"}",
         "{\"a\":\"eHh4eHh4eHh4eHgg************eHh4eHg=\"}", "base64");
+    set.kinds = STOA_GUARD_DEFAULT;
+    cut("{\"a\":\"VGhlIG93bmVyIG9mIHRoaXMgaXMgcmVhY2hlZCBhcyB4eHh4eHh4eHgg"
+        "Ym9i\r\nQGIuZGUgYW5kIG5vIG90aGVy\"}",
+        "{\"a\":\"VGhlIG93bmVyIG9mIHRoaXMgaXMgcmVhY2hlZCBhcyB4eHh4eHh4eHgg"
+        "**************YW5kIG5vIG90aGVy\"}", "base64 in lines");
+    cut("{\"a\":\"VGhlIG93bmVyIG9mIHRoaXMgaXMgcmVhY2hlZCBhcyB4eHh4eHh4eHgg"
+        "Ym9i\\nQGIuZGUgYW5kIG5vIG90aGVy\\n\"}",
+        "{\"a\":\"VGhlIG93bmVyIG9mIHRoaXMgaXMgcmVhY2hlZCBhcyB4eHh4eHh4eHgg"
+        "**************YW5kIG5vIG90aGVy\\n\"}",
+        "base64 in lines, in JSON's words");
+    set.kinds = STOA_GUARD_ALL;
     events("data: {\"text\":\"bob&#6\"}\n\ndata: {\"text\":\"4;b.de \"}\n\n"
            "data: {\"text\":\"4111\\u200b\"}\n\n"
            "data: {\"text\":\"\xe2\x80\x8b" "11111111\"}\n\n"
