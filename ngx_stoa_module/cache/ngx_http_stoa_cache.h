@@ -122,6 +122,9 @@ void ngx_http_stoa_cache_release(ngx_http_stoa_cached_t *c);
 
 /* The key of a call; NGX_DECLINED: it is too long. */
 ngx_int_t ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c);
+/* Of a list that is a key: with its length before it, so that no two lists
+ * look alike. */
+void ngx_http_stoa_cache_key_add(stoa_buf_t *b, const void *s, size_t len);
 /* Is it a credential for the upstream alone, the same when the call is made
  * again? */
 ngx_uint_t ngx_http_stoa_cache_key_lasts(ngx_http_stoa_ctx_t *ctx,

@@ -59,9 +59,7 @@ static ngx_int_t ngx_http_stoa_cache_key_order(const void *one,
     const void *two);
 
 
-/* With its length before it, so that no two lists look alike. */
-
-static void
+void
 ngx_http_stoa_cache_key_add(stoa_buf_t *b, const void *s, size_t len)
 {
     uint32_t  n;

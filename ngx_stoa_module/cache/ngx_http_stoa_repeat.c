@@ -169,7 +169,10 @@ ngx_http_stoa_repeat_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     c = ctx->call.repeat;
 
-    if (r->request_body == NULL) {
+    rc = r->headers_in.content_length_n > (off_t) c->conf->max_body_bytes
+         ? NGX_DECLINED : NGX_OK;
+
+    if (rc == NGX_OK && r->request_body == NULL) {
         rc = ngx_http_stoa_policy_body_limit(r, c->conf->max_body_bytes);
 
         if (rc == NGX_OK) {
@@ -181,7 +184,9 @@ ngx_http_stoa_repeat_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
-    rc = ngx_http_stoa_content_gather(r, c->conf->max_body_bytes, &body);
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_content_gather(r, c->conf->max_body_bytes, &body);
+    }
 
     if (rc == NGX_DECLINED) {
         return ngx_http_stoa_repeat_refuse(r, ctx, a,
@@ -336,17 +341,6 @@ ngx_http_stoa_repeat_text(ngx_http_request_t *r, ngx_str_t *value,
 }
 
 
-static void
-ngx_http_stoa_repeat_add(stoa_buf_t *b, const void *s, size_t len)
-{
-    uint32_t  n;
-
-    n = (uint32_t) len;
-    stoa_buf_add(b, &n, sizeof(n));
-    stoa_buf_add(b, s, len);
-}
-
-
 /* Whose key it is, and of what call. */
 
 static ngx_int_t
@@ -385,7 +379,7 @@ ngx_http_stoa_repeat_sums(ngx_http_stoa_repeat_t *c, ngx_str_t *body)
                               [operation - 1].id, sizeof(stoa_id_t));
     }
 
-    ngx_http_stoa_repeat_add(&b, c->text.data, c->text.len);
+    ngx_http_stoa_cache_key_add(&b, c->text.data, c->text.len);
 
     c->sum[0] = 'I';
     c->key.owner = ctx->anonymous ? ctx->principal : ctx->application;
@@ -396,9 +390,9 @@ ngx_http_stoa_repeat_sums(ngx_http_stoa_repeat_t *c, ngx_str_t *body)
          : NGX_ERROR;
 
     stoa_buf_reset(&b);
-    ngx_http_stoa_repeat_add(&b, r->method_name.data, r->method_name.len);
-    ngx_http_stoa_repeat_add(&b, ctx->call.path.data, ctx->call.path.len);
-    ngx_http_stoa_repeat_add(&b, r->args.data, r->args.len);
+    ngx_http_stoa_cache_key_add(&b, r->method_name.data, r->method_name.len);
+    ngx_http_stoa_cache_key_add(&b, ctx->call.path.data, ctx->call.path.len);
+    ngx_http_stoa_cache_key_add(&b, r->args.data, r->args.len);
 
     for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
          h;
@@ -408,8 +402,8 @@ ngx_http_stoa_repeat_sums(ngx_http_stoa_repeat_t *c, ngx_str_t *body)
             || ngx_http_stoa_header_is(h, "content-encoding")
             || ngx_http_stoa_cache_key_lasts(ctx, h))
         {
-            ngx_http_stoa_repeat_add(&b, h->lowcase_key, h->key.len);
-            ngx_http_stoa_repeat_add(&b, h->value.data, h->value.len);
+            ngx_http_stoa_cache_key_add(&b, h->lowcase_key, h->key.len);
+            ngx_http_stoa_cache_key_add(&b, h->value.data, h->value.len);
         }
     }
 
@@ -539,13 +533,14 @@ static ngx_int_t
 ngx_http_stoa_repeat_again(ngx_http_stoa_repeat_t *c,
     const ngx_http_stoa_attached_t *a, ngx_http_stoa_kept_t *kept)
 {
-    u_char              *p;
-    ngx_http_request_t  *r;
+    u_char                       *p;
+    ngx_http_request_t           *r;
+    ngx_http_stoa_repeat_note_t   note;
 
     r = c->request;
-    ngx_memcpy(&c->note, kept->note, sizeof(c->note));
+    ngx_memcpy(&note, kept->note, sizeof(note));
 
-    c->head.len = ngx_min(c->note.head_len, kept->len);
+    c->head.len = ngx_min(note.head_len, kept->len);
     p = ngx_pnalloc(r->pool, c->head.len + 1);
 
     if (p == NULL) {
@@ -563,6 +558,7 @@ ngx_http_stoa_repeat_again(ngx_http_stoa_repeat_t *c,
         return NGX_DECLINED;
     }
 
+    c->note = note;
     c->replays = 1;
 
     ngx_http_stoa_policy_count(a, NGX_HTTP_STOA_OUTCOME_APPLIED);

@@ -144,19 +144,21 @@ static ngx_int_t
 ngx_http_stoa_keep_layout(ngx_http_stoa_keep_t *k, size_t size)
 {
     u_char  *p;
-    size_t   one;
+    size_t   one, per;
 
     if (RAND_bytes((u_char *) &k->seed, sizeof(k->seed)) != 1) {
         return NGX_ERROR;
     }
 
-    /* a piece, its link and mark, half an entry and a place for its hash */
+    /* a piece, its link and mark, half an entry and a place for its hash; of
+     * what lasts a whole one, as shares are of pieces alone */
 
+    per = k->lasting ? 1 : 2;
     one = KEEP_PIECE + sizeof(uint32_t) + 1
-          + (sizeof(ngx_http_stoa_keep_entry_t) + sizeof(uint32_t)) / 2;
+          + (sizeof(ngx_http_stoa_keep_entry_t) + sizeof(uint32_t)) / per;
 
     k->npieces = (size - sizeof(ngx_http_stoa_keep_t) - 1024) / one;
-    k->nentries = (uint32_t) (k->npieces / 2);
+    k->nentries = (uint32_t) (k->npieces / per);
     k->gen = 1;
 
     p = (u_char *) k + ngx_align(sizeof(ngx_http_stoa_keep_t), 128);

@@ -7,8 +7,9 @@
  * the owner that has the most goes: so no tenant pushes out all others.
  *
  * In the other zone what is kept is lasting: it goes by its time alone, there
- * is no room where an owner has as much as is free, and what a dead process
- * was to make stays, as BUSY, for whoever asks to judge.
+ * is an entry for each piece, no room where an owner has as much as is free,
+ * and what a dead process was to make stays, as BUSY, for whoever asks to
+ * judge.
  *
  * One lock; who dies with it in the middle of a change leaves a mark, and the
  * next one empties the store, but for what is lent.  Contents are copied

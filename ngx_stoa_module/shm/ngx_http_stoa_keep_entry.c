@@ -318,7 +318,7 @@ ngx_http_stoa_keep_share(ngx_http_stoa_keep_t *k,
 
     for (tries = 0; tries < KEEP_LOOKS; tries++) {
 
-        if (tries >= KEEP_LOOKS / 16 && k->free_entry
+        if (tries >= KEEP_LOOKS / 16 && k->free_entry && own < KEEP_OWNERS
             && k->owner[own].pieces + group + need < k->free)
         {
             return NGX_OK;
@@ -331,6 +331,7 @@ ngx_http_stoa_keep_share(ngx_http_stoa_keep_t *k,
             group -= ngx_http_stoa_keep_of_group(&k->owner[e->owner], key)
                      ? e->pieces : 0;
             ngx_http_stoa_keep_remove(k, k->hand + 1);
+            own = ngx_http_stoa_keep_owner(k, key);
         }
     }
 
@@ -388,36 +389,49 @@ ngx_http_stoa_keep_room(ngx_http_stoa_keep_t *k, uint64_t pieces)
 }
 
 
-/* When there are more tenants than places, some share one. */
+/* When there are more owners than places, some share one: where what is kept
+ * lasts, those of a group, which has as many as it leaves to others at most,
+ * and KEEP_OWNERS where others have them all. */
 
 static uint32_t
 ngx_http_stoa_keep_owner(ngx_http_stoa_keep_t *k,
     const ngx_http_stoa_keep_key_t *key)
 {
-    uint32_t                     at, i;
+    uint32_t                     at, i, n, empty, same, nempty, nsame;
     ngx_http_stoa_keep_owner_t  *o;
 
     at = (uint32_t) stoa_hash64(&key->owner, sizeof(stoa_id_t), k->seed);
+    empty = KEEP_OWNERS;
+    same = KEEP_OWNERS;
+    nempty = 0;
+    nsame = 0;
 
     for (i = 0; i < KEEP_OWNERS; i++) {
-        o = &k->owner[(at + i) % KEEP_OWNERS];
-
-        if (ngx_memcmp(&o->id, &key->owner, sizeof(stoa_id_t)) == 0) {
-            return (at + i) % KEEP_OWNERS;
-        }
-    }
-
-    for (i = 0; i < KEEP_OWNERS; i++) {
-        o = &k->owner[(at + i) % KEEP_OWNERS];
+        n = (at + i) % KEEP_OWNERS;
+        o = &k->owner[n];
 
         if (o->newest == 0) {
-            o->id = key->owner;
-            o->group = key->group;
-            return (at + i) % KEEP_OWNERS;
+            empty = nempty++ ? empty : n;
+            continue;
+        }
+
+        if (ngx_http_stoa_keep_of_group(o, key)) {
+
+            if (ngx_memcmp(&o->id, &key->owner, sizeof(stoa_id_t)) == 0) {
+                return n;
+            }
+
+            same = nsame++ ? same : n;
         }
     }
 
-    return at % KEEP_OWNERS;
+    if (nempty > (k->lasting ? nsame : 0)) {
+        k->owner[empty].id = key->owner;
+        k->owner[empty].group = key->group;
+        return empty;
+    }
+
+    return k->lasting ? same : at % KEEP_OWNERS;
 }
 
 

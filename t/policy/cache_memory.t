@@ -38,8 +38,11 @@ $t->apply(docs(map { my $who = $_; (tenant($who), plan($who, 'free'),
     doc('Policy', $who, 'once', { type => 'idempotency', attach => [
     { tenant => $who }], config => { max_answer_bytes => 400_000 } })) } @who));
 my @more = map { "more$_" } 1 .. 5;
-$t->apply(docs(map { (app('acme', $_), sub_('acme', $_, 'shop', 'free')) }
-               @more));
+$t->apply(docs(map({ (app('acme', $_), sub_('acme', $_, 'shop', 'free')) }
+                   @more),
+    tenant('wide'), plan('wide', 'free'), rest('wide', 'shop', $to,
+    open_plan => 'free'), doc('Policy', 'wide', 'once', {
+    type => 'idempotency', attach => [{ tenant => 'wide' }], config => {} })));
 my %key = ((map { $_ => $t->key($_, 'app') } @who),
            map { $_ => $t->key('acme', $_) } @more);
 $t->gateway(workers => 2, http => 'stoa_answers 1m; stoa_idempotency 1m;',
@@ -174,5 +177,38 @@ $r = once('other', 'long', 350_000);
 is($r->{body} eq text('o', 350_000) ? 1 : 0, 1, 'an answer beyond the room');
 is(once('other', 'long', 350_000)->{json}{code}, 'idempotency_unknown',
    '... is told as made');
+
+# with a memory that is new: many small answers, and more owners than places
+
+sub anew { my ($k) = @_;
+           $t->write_file('gw/nginx.conf', $t->template(name => 'gw',
+               workers => 2, http => "stoa_idempotency ${k}k;"
+                   . ' set_real_ip_from 127.0.0.0/8;'
+                   . ' real_ip_header X-Test-Address;'));
+           $t->reload }
+sub fill { my ($n) = @_;
+           for my $who ('acme', @more) {
+               my $i = 0;
+               $i++ while $i < 1000 && once($who, "f$i", $n)->{status} == 200;
+           } }
+sub again { my ($n) = @_;
+            once('other', "f$_", $n) for 1 .. 9;
+            return scalar grep { (once('other', "f$_", $n)->{headers}
+                                      {'idempotency-replayed'} // '')
+                                 eq 'true' } 1 .. 9 }
+anew(1088);
+fill(1);
+is(again(1), 9, 'a tenant that has all it may of small answers shuts out none');
+anew(1152);
+sub guest { my ($i) = @_;
+            return $t->http('POST', '/apis/wide/shop/o', body => 'x',
+                headers => { 'Idempotency-Key' => 'k',
+                             'X-Test-Address' => "192.0.2.$i" }) }
+is(join(' ', grep { guest($_)->{status} != 200 } 0 .. 255), '',
+   'more owners than places');
+is(join(' ', grep { (guest($_)->{headers}{'idempotency-replayed'} // '')
+                    ne 'true' } 0 .. 255), '', '... each with its own');
+fill(20_000);
+is(again(10_000), 9, '... and a tenant has no more than its share beside them');
 
 $t->done;

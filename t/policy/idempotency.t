@@ -36,7 +36,7 @@ my %apis = (
     release => { on_failure => 'release' },
     small => { max_body_bytes => 100, max_answer_bytes => 100 },
     short => { ttl_s => 1 }, put => { methods => ['PUT'] },
-    charged => { charge_repeats => $true }, free => {},
+    charged => { charge_repeats => $true }, free => { max_body_bytes => 100 },
     ops => {}, shadow => {},
 );
 $t->apply(docs(tenant('acme'), plan('acme', 'open'),
@@ -328,6 +328,8 @@ sub left { my ($r) = @_;
 is(left(call('one', 'free/a', $id = fresh())), '19,99', 'a call is charged');
 is(left(call('one', 'free/a', $id)), '19,99', '... and a repeat is not');
 call('one', 'free/a', $id, 'y');              # nor a refusal
+is(code(call('one', 'free/a', fresh(), 'x' x 101)), 'body_too_large',
+   '... nor a body that is too long,');
 is(left(call('one', 'free/a', fresh())), '18,98', '... another call is');
 call('one', 'charged/a', $id = fresh());
 is(left(call('one', 'charged/a', $id)), '18,98', '... unless it is to be');
