@@ -318,6 +318,7 @@ ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (ctx->key.len) {
+        ctx->key_query = found->key.len == 0 && found->others == 0;
         ngx_http_stoa_auth_take(found, ctx->key.data, ctx->key.len, 0);
     }
 

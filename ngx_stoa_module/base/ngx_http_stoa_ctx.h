@@ -320,6 +320,8 @@ struct ngx_http_stoa_ctx_s {
     unsigned                   key_differs:1;   /* two keys in the query     */
     unsigned                   key_other:1;     /* the key was made elsewhere,
                                                    and imported              */
+    unsigned                   key_query:1;     /* the key was in the query
+                                                   alone                     */
     unsigned                   dpop:1;          /* bound to a key: a token was,
                                                    or should have been       */
     unsigned                   accounted:1;

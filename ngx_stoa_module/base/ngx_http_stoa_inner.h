@@ -37,6 +37,8 @@ struct ngx_http_stoa_inner_s {
                                                  are not copied; NULL: those
                                                  of a connection, and what
                                                  encodings are taken        */
+    ngx_str_t                    group;       /* of targets, that it goes to;
+                                                 empty: whichever it is      */
     unsigned                     tls:1;       /* the other came so, also when
                                                  its connection has gone     */
     unsigned                     silent:1;    /* nobody has sent it: it is

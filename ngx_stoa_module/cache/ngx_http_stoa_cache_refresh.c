@@ -1,7 +1,8 @@
 /*
  * Answers that are stale, asked for while they are still used: by an inner
- * request, a copy of the client's that is judged as that was, is charged to
- * nobody, and whose answer nobody reads but the filter that keeps it.
+ * request, a copy of the client's that is judged as that was, goes to the same
+ * group of targets, is charged to nobody, and whose answer nobody reads but
+ * the filter that keeps it.
  *
  * Process: workers.  Lifetime: that request's; it holds nothing of the
  * client's, and the lock of the answer.  Limits: CACHE_REFRESHES in a worker;
@@ -10,7 +11,6 @@
 
 #include "ngx_http_stoa_cache.h"
 #include "ngx_http_stoa_api.h"
-#include "ngx_http_stoa_header.h"
 
 
 #define CACHE_REFRESHES  128
@@ -54,23 +54,29 @@ ngx_int_t
 ngx_http_stoa_cache_refresh(ngx_http_stoa_cached_t *c)
 {
     ngx_int_t                 rc;
+    ngx_str_t                 group;
     ngx_uint_t                over;
-    ngx_table_elt_t          *h;
+    ngx_http_stoa_ctx_t      *ctx;
     ngx_http_stoa_refresh_t  *f;
+
+    ctx = c->ctx;
 
     /* a key that was in the query is not in it any more */
 
-    if (c->ctx->inner || ngx_http_stoa_refreshes >= CACHE_REFRESHES
-        || (c->ctx->call.api->rec->key_query.len
-            && c->request->headers_in.authorization == NULL
-            && ngx_http_stoa_header_count(c->request, "x-api-key", 9, &h)
-               == 0))
+    if (ctx->inner || ctx->key_query
+        || ngx_http_stoa_refreshes >= CACHE_REFRESHES)
     {
         return NGX_DECLINED;
     }
 
-    f = ngx_alloc(sizeof(ngx_http_stoa_refresh_t) + c->lock.text.len,
-                  c->request->connection->log);
+    ngx_str_null(&group);
+
+    if (ctx->call.group) {
+        group = ctx->call.api->groups[ctx->call.group - 1].name;
+    }
+
+    f = ngx_alloc(sizeof(ngx_http_stoa_refresh_t) + c->lock.text.len
+                  + group.len, c->request->connection->log);
     if (f == NULL) {
         return NGX_DECLINED;
     }
@@ -81,6 +87,12 @@ ngx_http_stoa_cache_refresh(ngx_http_stoa_cached_t *c)
     f->lock.text.data = (u_char *) (f + 1);
     ngx_memcpy(f->lock.text.data, c->lock.text.data, c->lock.text.len);
     f->gen = c->lock_gen;
+
+    if (group.len) {
+        f->inner.group.data = f->lock.text.data + f->lock.text.len;
+        f->inner.group.len = group.len;
+        ngx_memcpy(f->inner.group.data, group.data, group.len);
+    }
 
     f->inner.sink = &ngx_http_stoa_refresh_sink;
     f->inner.data = f;

@@ -11,6 +11,7 @@
 
 #include "ngx_http_stoa_balance.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_inner.h"
 #include "core/stoa_jose.h"
 #include "core/stoa_key.h"
 
@@ -113,7 +114,10 @@ ngx_http_stoa_split(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return ctx->call.group;
     }
 
-    group = 0;
+    group = ctx->inner && api == ctx->call.api
+            ? ngx_http_stoa_split_named(api, ctx->inner->group.data,
+                                        ctx->inner->group.len)
+            : 0;
     rule = stoa_rec_vec(api->rec, api->split->rules, stoa_rec_split_rule_t);
 
     for (i = 0; i < api->split->rules.n && group == 0; i++) {

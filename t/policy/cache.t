@@ -47,6 +47,10 @@ my $to = 'http://127.0.0.1:' . $t->origin(sub {
               . ' proto=' . ($h->{'x-forwarded-proto'} // '')];
 });
 my $opa = $t->origin(sub { [200, [], '{"result":true}'] }, name => 'opa');
+my @parts = map { my $name = $_; { group => $name, url => 'http://127.0.0.1:'
+    . $t->origin(sub { [200, ['Cache-Control' => 'public, max-age=0'],
+                        "$name " . $number->()] }, name => $name) } }
+    qw(blue green);
 my $pem = $t->dir('gw.pem');
 $t->run_cmd([qw(openssl req -x509 -nodes -days 2 -subj /CN=gw -newkey ec
     -pkeyopt ec_paramgen_curve:P-256 -keyout), "$pem.key", '-out', $pem]);
@@ -72,6 +76,8 @@ my %apis = (
     plans => { shared => $true, default_ttl_s => 60 },
     asked => { shared => $true, stale_while_revalidate_s => 600 },
     spent => {}, spared => { charge_hits => 'none' },
+    query => { shared => $true, stale_while_revalidate_s => 600 },
+    parts => { shared => $true, stale_while_revalidate_s => 600 },
 );
 sub tier { my ($value) = @_;
            return doc('Policy', 'acme', 'tier', { type => 'headers',
@@ -81,7 +87,11 @@ $t->apply(docs(tenant('acme'), map({ plan('acme', $_) } qw(free gold guests)),
     tier('gold'),
     plan('acme', 'few', rate => 10, per_ms => 86_400_000, quota_day => 100),
     map({ app('acme', $_) } qw(one two)), rest('acme', 'off', $to),
-    map({ (rest('acme', $_, $to, $_ eq 'open' ? (open_plan => 'guests') : ()),
+    map({ (rest('acme', $_, $_ eq 'parts' ? \@parts : $to, $_ eq 'parts'
+                ? (upstream => { split => { groups => [map {
+                    { name => $_->{group}, weight => 1 } } @parts] } })
+                : $_ eq 'query' ? (key_query => 'k')
+                : $_ eq 'open' ? (open_plan => 'guests') : ()),
            policy($_, %{ $apis{$_} })) } sort keys %apis),
     map({ my $a = $_; map { sub_('acme', $_, $a, $a eq 'plans' && $_ eq 'two'
                                              ? 'gold' : $a =~ /^sp/ ? 'few'
@@ -395,6 +405,19 @@ $c = 'while/e?etag=e5&cc=max-age%3d0';
 $old = body('one', $c);
 ok((wait_until { $t->metrics->{stoa_cache_refreshed_total} >= 3
                  && body('one', $c) eq $old } 5), '... by its validator');
+$c = 'query/a?cc=public,max-age%3d0&k=' . $key{one};
+my @own = (Authorization => 'Basic dTpw');
+my $mine = sub { call('', $c, @own)->{body} };
+$old = $mine->();
+like($old, qr/^n\d+ /, 'a key in the query, beside what the upstream asks for');
+ok((wait_until { $mine->() ne $old } 5), '... is not missing then');
+my (%was, %now);
+for (1, 2) { my ($name, $n) = split / /, body('one', 'parts/a');
+             $was{$name} = $n }
+is(join(' ', sort keys %was), 'blue green', 'each group has its answer');
+ok((wait_until { my ($name, $n) = split / /, body('one', 'parts/a');
+                 $now{$name} = 1 if $n > $was{$name}; keys %now == 2 } 5),
+   '... and is asked for its own again');
 unlink $gate;
 
 # ... nor by another way than the client's, also where that waits
