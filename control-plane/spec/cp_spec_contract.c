@@ -316,7 +316,7 @@ cp_contract_form(cp_part_t *m, cp_json_t *out, const cp_json_t *p,
         }
     }
 
-    types = schema ? cp_part_types(m, schema, 0) : CP_PART_ANY;
+    types = schema ? cp_part_types(m, schema) : CP_PART_ANY;
     list = (types & CP_PART_ARRAY) && types != CP_PART_ANY;
     types &= ~(unsigned) CP_PART_NULL;
 
@@ -345,7 +345,7 @@ cp_contract_form(cp_part_t *m, cp_json_t *out, const cp_json_t *p,
     }
 
     if (list) {
-        types = cp_part_types(m, cp_part_items(m, schema, 0), 0);
+        types = cp_part_types(m, cp_part_items(m, schema));
         cp_json_put(m->arena, out, "separator",
                     explode ? s->exploded : s->separator);
     }

@@ -29,6 +29,8 @@ typedef struct {
     bool            ways;              /* calls and answers differ           */
     bool            answer;            /* what is made is of an answer       */
     const char     *base;              /* what `at` begins with              */
+    const cp_json_t  *whole;           /* what allOf makes of these parts    */
+    bool            open;              /* names of properties were left out  */
     cp_json_t      *defs;
     cp_json_t      *entries;
     cp_json_t      *skipped;           /* [{at, text}]                       */
@@ -47,10 +49,9 @@ int64_t cp_part_entry(cp_part_t *m, const cp_json_t *schema, bool answer,
 void cp_part_end(cp_part_t *m);
 
 /* Which types its values may have. */
-unsigned cp_part_types(cp_part_t *m, const cp_json_t *schema, unsigned depth);
+unsigned cp_part_types(cp_part_t *m, const cp_json_t *schema);
 /* The schema of the items of its arrays; NULL: any. */
-const cp_json_t *cp_part_items(cp_part_t *m, const cp_json_t *schema,
-    unsigned depth);
+const cp_json_t *cp_part_items(cp_part_t *m, const cp_json_t *schema);
 
 /* Is said, and not judged. */
 void cp_part_skip(cp_part_t *m, const cp_spec_at_t *at, const char *text);

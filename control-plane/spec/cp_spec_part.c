@@ -14,7 +14,6 @@
 
 #define CP_PART_DEPTH    16            /* of references, in a look           */
 #define CP_PART_SKIPPED  100           /* that are told                      */
-#define CP_PART_NAMES    256           /* STOA_JSCHEMA_NAMES                 */
 #define CP_PART_LOOKS    4000000       /* at schemas, of a document          */
 
 
@@ -33,16 +32,34 @@ typedef struct {
     cp_part_how_pt   how;              /* NULL: says nothing of values      */
 } cp_part_word_t;
 
+/* A look at a schema and all that it consists of. */
+typedef struct cp_part_look_s  cp_part_look_t;
+
+struct cp_part_look_s {
+    void           (*see)(cp_part_t *m, const cp_json_t *schema,
+                          cp_part_look_t *look);
+    unsigned         depth;
+    const char      *name;             /* of a property                      */
+    bool             other;            /* which is of the other way          */
+    const cp_json_t *items;
+    unsigned         types;
+    unsigned         null;
+};
+
 
 static cp_json_t *cp_part_schema(cp_part_t *m, const cp_json_t *node,
+    const cp_spec_at_t *at);
+static cp_json_t *cp_part_one(cp_part_t *m, const cp_json_t *node,
     const cp_spec_at_t *at);
 static cp_json_t *cp_part_ref(cp_part_t *m, const char *ref,
     const cp_spec_at_t *at);
 static void cp_part_word(cp_part_t *m, cp_json_t *out,
     const cp_json_t *schema, const cp_json_t *val, const cp_spec_at_t *at);
 static cp_json_t *cp_part_nullable(cp_part_t *m, cp_json_t *out);
-static const cp_json_t *cp_part_property(cp_part_t *m,
-    const cp_json_t *schema, const char *name, unsigned depth);
+static bool cp_part_compiles(cp_part_t *m, const char *s, size_t len,
+    const cp_spec_at_t *at);
+static bool cp_part_other(cp_part_t *m, const cp_json_t *schema,
+    const char *name);
 
 static void how_copy(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
     const cp_json_t *val, const cp_spec_at_t *at);
@@ -52,6 +69,8 @@ static void how_list(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
     const cp_json_t *val, const cp_spec_at_t *at);
 static void how_named(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
     const cp_json_t *val, const cp_spec_at_t *at);
+static void how_patterns(cp_part_t *m, cp_json_t *out,
+    const cp_json_t *schema, const cp_json_t *val, const cp_spec_at_t *at);
 static void how_required(cp_part_t *m, cp_json_t *out,
     const cp_json_t *schema, const cp_json_t *val, const cp_spec_at_t *at);
 static void how_bound(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
@@ -67,7 +86,8 @@ static const char  cp_set_defs[1];
 static const cp_part_word_t  cp_part_words[] = {
     { "type", how_copy }, { "enum", how_copy }, { "const", how_copy },
     { "properties", how_named }, { "required", how_required },
-    { "additionalProperties", how_schema }, { "patternProperties", how_named },
+    { "additionalProperties", how_schema },
+    { "patternProperties", how_patterns },
     { "propertyNames", how_schema }, { "minProperties", how_copy },
     { "maxProperties", how_copy }, { "items", how_schema },
     { "prefixItems", how_list }, { "contains", how_schema },
@@ -138,6 +158,22 @@ static cp_json_t *
 cp_part_schema(cp_part_t *m, const cp_json_t *node, const cp_spec_at_t *at)
 {
     cp_json_t        *out;
+    const cp_json_t  *whole;
+
+    whole = m->whole;
+    m->whole = node;
+    out = cp_part_one(m, node, at);
+    m->whole = whole;
+
+    return out;
+}
+
+
+static cp_json_t *
+cp_part_one(cp_part_t *m, const cp_json_t *node, const cp_spec_at_t *at)
+{
+    bool              open;
+    cp_json_t        *out;
     const char       *ref;
     const cp_json_t  *val;
 
@@ -165,10 +201,19 @@ cp_part_schema(cp_part_t *m, const cp_json_t *node, const cp_spec_at_t *at)
         }
     }
 
+    open = m->open;
+    m->open = false;
+
     for (val = node->first; val; val = val->next) {
         cp_part_word(m, out, node, val, at);
     }
 
+    if (m->open) {
+        cp_json_set(m->arena, out, "additionalProperties",
+                    cp_json_bool(m->arena, true));
+    }
+
+    m->open = open;
     val = cp_json_get(node, "nullable");
 
     return m->spec->minor == 0 && val && val->i ? cp_part_nullable(m, out)
@@ -309,16 +354,19 @@ static void
 how_list(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
     const cp_json_t *val, const cp_spec_at_t *at)
 {
+    bool              part;
     cp_json_t        *list;
     cp_spec_at_t      here = { at, NULL, 0 };
     const cp_json_t  *item;
 
     (void) schema;
 
+    part = strcmp(val->key, "allOf") == 0;
     list = cp_json_array(m->arena);
 
     for (item = val->first; item; item = item->next, here.index++) {
-        cp_json_push(list, cp_part_schema(m, item, &here));
+        cp_json_push(list, part ? cp_part_one(m, item, &here)
+                                : cp_part_schema(m, item, &here));
     }
 
     if (list->n) {
@@ -337,8 +385,9 @@ how_named(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
 
     (void) schema;
 
-    if (val->n > CP_PART_NAMES) {
+    if (val->n > STOA_JSCHEMA_NAMES) {
         cp_part_skip(m, at, "has more than 256 properties");
+        m->open = true;
         return;
     }
 
@@ -353,24 +402,58 @@ how_named(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
 }
 
 
+/* Names that are left out are none of the additional ones. */
+
+static void
+how_patterns(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
+    const cp_json_t *val, const cp_spec_at_t *at)
+{
+    cp_json_t        *map;
+    cp_spec_at_t      here = { at, NULL, 0 };
+    const cp_json_t  *item;
+
+    (void) schema;
+
+    map = cp_json_object(m->arena);
+
+    for (item = val->first; item; item = item->next) {
+        here.key = item->key;
+
+        if (map->n == STOA_JSCHEMA_PATTERNS) {
+            cp_part_skip(m, &here, "is one pattern too many");
+            m->open = true;
+            break;
+        }
+
+        if (cp_part_compiles(m, item->key, strlen(item->key), &here)) {
+            cp_json_set(m->arena, map, item->key,
+                        cp_part_schema(m, item, &here));
+
+        } else {
+            m->open = true;
+        }
+    }
+
+    cp_json_set(m->arena, out, val->key, map);
+}
+
+
 static void
 how_required(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
     const cp_json_t *val, const cp_spec_at_t *at)
 {
     cp_json_t        *list;
-    const cp_json_t  *item, *p;
+    const cp_json_t  *item;
 
+    (void) schema;
     (void) at;
 
     list = cp_json_array(m->arena);
 
     for (item = val->first; item; item = item->next) {
-        p = item->type == CP_JSON_STRING && m->ways
-            ? cp_part_property(m, schema, item->s, 0) : NULL;
-        p = p && p->type == CP_JSON_OBJECT
-            ? cp_json_get(p, m->answer ? "writeOnly" : "readOnly") : NULL;
-
-        if (p == NULL || p->i == 0) {
+        if (item->type != CP_JSON_STRING || !m->ways
+            || !cp_part_other(m, m->whole, item->s))
+        {
             cp_json_push(list, cp_json_copy(m->arena, item));
         }
     }
@@ -427,23 +510,32 @@ static void
 how_pattern(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
     const cp_json_t *val, const cp_spec_at_t *at)
 {
+    if (cp_part_compiles(m, val->s, val->len, at)) {
+        how_copy(m, out, schema, val, at);
+    }
+}
+
+
+static bool
+cp_part_compiles(cp_part_t *m, const char *s, size_t len,
+    const cp_spec_at_t *at)
+{
     stoa_rc_t    rc;
     stoa_buf_t   b;
     const char  *wrong;
 
     stoa_buf_init(&b, STOA_JSCHEMA_BLOCK);
     wrong = "is too large";
-    rc = stoa_pattern_compile(val->s, val->len, &b, &wrong);
+    rc = stoa_pattern_compile(s, len, &b, &wrong);
     stoa_buf_free(&b);
 
-    if (rc == STOA_OK) {
-        how_copy(m, out, schema, val, at);
-
-    } else {
+    if (rc != STOA_OK) {
         cp_part_skip(m, at, cp_arena_printf(m->arena, "is a pattern that "
                                             "gateways do not judge: %s",
                                             wrong));
     }
+
+    return rc == STOA_OK;
 }
 
 
@@ -452,52 +544,84 @@ how_pattern(cp_part_t *m, cp_json_t *out, const cp_json_t *schema,
 /* Schemas may hold themselves in each of their parts: depth alone bounds no
  * look. */
 
-static const cp_json_t *
-cp_part_at(cp_part_t *m, const cp_json_t *schema)
+static void
+cp_part_look(cp_part_t *m, const cp_json_t *schema, cp_part_look_t *look)
 {
+    const char       *ref;
+    const cp_json_t  *part;
+
     if (m->looks++ == CP_PART_LOOKS) {
         m->failed = "has more schemas than gateways take";
     }
 
-    if (m->failed) {
-        return NULL;
+    if (m->failed || schema == NULL || schema->type != CP_JSON_OBJECT
+        || look->depth == CP_PART_DEPTH)
+    {
+        return;
     }
 
-    return cp_spec_deref(m->spec, schema);
+    look->depth++;
+    ref = cp_json_str(schema, "$ref");
+
+    if (ref && ref[0] == '#') {
+        cp_part_look(m, cp_spec_target(m->spec, ref), look);
+    }
+
+    /* 3.0 says nothing beside a reference */
+
+    if (ref == NULL || m->spec->minor) {
+        look->see(m, schema, look);
+        part = cp_json_get(schema, "allOf");
+
+        for (part = part ? part->first : NULL; part; part = part->next) {
+            cp_part_look(m, part, look);
+        }
+    }
+
+    look->depth--;
 }
 
 
-/* Also of what it consists of. */
-
-static const cp_json_t *
-cp_part_property(cp_part_t *m, const cp_json_t *schema, const char *name,
-    unsigned depth)
+static bool
+cp_part_flag(const cp_json_t *schema, const char *name)
 {
-    const cp_json_t  *p, *part;
+    const cp_json_t  *v;
 
-    schema = cp_part_at(m, schema);
+    v = schema && schema->type == CP_JSON_OBJECT ? cp_json_get(schema, name)
+                                                 : NULL;
 
-    if (schema == NULL || schema->type != CP_JSON_OBJECT
-        || depth == CP_PART_DEPTH)
-    {
-        return NULL;
-    }
+    return v && v->i;
+}
+
+
+/* Is the property, wherever it is said, of the other way alone? */
+
+static void
+cp_part_see_property(cp_part_t *m, const cp_json_t *schema,
+    cp_part_look_t *look)
+{
+    const char       *name;
+    const cp_json_t  *p;
 
     p = cp_json_get(schema, "properties");
-    p = p ? cp_json_get(p, name) : NULL;
-    part = cp_json_get(schema, "allOf");
+    p = p ? cp_json_get(p, look->name) : NULL;
+    name = m->answer ? "writeOnly" : "readOnly";
 
-    for (part = part ? part->first : NULL; p == NULL && part;
-         part = part->next)
-    {
-        p = cp_part_property(m, part, name, depth + 1);
+    if (p && p->type == CP_JSON_OBJECT) {
+        look->other |= cp_part_flag(p, name)
+                       || cp_part_flag(cp_spec_deref(m->spec, p), name);
     }
+}
 
-    /* beside the reference, or there */
 
-    return p && p->type == CP_JSON_OBJECT
-           && !cp_json_get(p, "readOnly") && !cp_json_get(p, "writeOnly")
-           ? cp_part_at(m, p) : p;
+static bool
+cp_part_other(cp_part_t *m, const cp_json_t *schema, const char *name)
+{
+    cp_part_look_t  look = { .see = cp_part_see_property, .name = name };
+
+    cp_part_look(m, schema, &look);
+
+    return look.other;
 }
 
 
@@ -540,23 +664,15 @@ cp_part_value(const cp_json_t *v)
 }
 
 
-unsigned
-cp_part_types(cp_part_t *m, const cp_json_t *schema, unsigned depth)
+static void
+cp_part_see_types(cp_part_t *m, const cp_json_t *schema, cp_part_look_t *look)
 {
-    unsigned          bits, some, i;
+    unsigned          bits, i;
+    cp_part_look_t    one;
     const cp_json_t  *v;
 
     static const char *const  unions[] = { "anyOf", "oneOf" };
 
-    schema = schema ? cp_part_at(m, schema) : NULL;
-
-    if (schema == NULL || schema->type != CP_JSON_OBJECT
-        || depth == CP_PART_DEPTH)
-    {
-        return CP_PART_ANY;
-    }
-
-    bits = CP_PART_ANY;
     v = cp_json_get(schema, "type");
 
     if (v) {
@@ -565,59 +681,68 @@ cp_part_types(cp_part_t *m, const cp_json_t *schema, unsigned depth)
         for (v = v->first; v; v = v->next) {
             bits |= cp_part_type(v);
         }
+
+        look->types &= bits;
     }
 
     v = cp_json_get(schema, "enum");
 
-    for (some = 0, i = v != NULL, v = v ? v->first : NULL; v; v = v->next) {
-        some |= cp_part_value(v);
+    if (v) {
+        for (bits = 0, v = v->first; v; v = v->next) {
+            bits |= cp_part_value(v);
+        }
+
+        look->types &= bits;
     }
 
-    bits &= i ? some : CP_PART_ANY;
     v = cp_json_get(schema, "const");
-    bits &= v ? cp_part_value(v) : CP_PART_ANY;
-    v = cp_json_get(schema, "allOf");
-
-    for (v = v ? v->first : NULL; v; v = v->next) {
-        bits &= cp_part_types(m, v, depth + 1);
-    }
+    look->types &= v ? cp_part_value(v) : CP_PART_ANY;
 
     for (i = 0; i < 2; i++) {
         v = cp_json_get(schema, unions[i]);
         v = v ? v->first : NULL;
 
-        for (some = v ? 0 : CP_PART_ANY; v; v = v->next) {
-            some |= cp_part_types(m, v, depth + 1);
+        for (bits = v ? 0 : CP_PART_ANY; v; v = v->next) {
+            one = *look;
+            one.types = CP_PART_ANY;
+            one.null = 0;
+            cp_part_look(m, v, &one);
+            bits |= one.types | one.null;
         }
 
-        bits &= some;
+        look->types &= bits;
     }
 
-    v = cp_json_get(schema, "nullable");
+    look->null |= cp_part_flag(schema, "nullable") ? CP_PART_NULL : 0;
+}
 
-    return bits | (v && v->i ? CP_PART_NULL : 0);
+
+unsigned
+cp_part_types(cp_part_t *m, const cp_json_t *schema)
+{
+    cp_part_look_t  look = { .see = cp_part_see_types, .types = CP_PART_ANY };
+
+    cp_part_look(m, schema, &look);
+
+    return look.types | look.null;
+}
+
+
+static void
+cp_part_see_items(cp_part_t *m, const cp_json_t *schema, cp_part_look_t *look)
+{
+    (void) m;
+
+    look->items = look->items ? look->items : cp_json_get(schema, "items");
 }
 
 
 const cp_json_t *
-cp_part_items(cp_part_t *m, const cp_json_t *schema, unsigned depth)
+cp_part_items(cp_part_t *m, const cp_json_t *schema)
 {
-    const cp_json_t  *v, *items;
+    cp_part_look_t  look = { .see = cp_part_see_items };
 
-    schema = schema ? cp_part_at(m, schema) : NULL;
+    cp_part_look(m, schema, &look);
 
-    if (schema == NULL || schema->type != CP_JSON_OBJECT
-        || depth == CP_PART_DEPTH)
-    {
-        return NULL;
-    }
-
-    items = cp_json_get(schema, "items");
-    v = cp_json_get(schema, "allOf");
-
-    for (v = v ? v->first : NULL; items == NULL && v; v = v->next) {
-        items = cp_part_items(m, v, depth + 1);
-    }
-
-    return items;
+    return look.items;
 }

@@ -539,7 +539,7 @@ read_patterns(stoa_jschema_make_t *m, uint32_t node, size_t member,
 {
     bool                 more;
     size_t               path;
-    uint32_t             words[2 * 32];
+    uint32_t             words[2 * STOA_JSCHEMA_PATTERNS];
     stoa_rc_t            rc;
     stoa_json_val_t      key, v;
     stoa_json_iter_t     it;
@@ -560,7 +560,7 @@ read_patterns(stoa_jschema_make_t *m, uint32_t node, size_t member,
         path = stoa_jschema_enter(m, key.start + 1,
                                   (size_t) (key.end - key.start) - 2);
 
-        if (list.n == 64) {
+        if (list.n == 2 * STOA_JSCHEMA_PATTERNS) {
             return stoa_jschema_wrong(m, "is one pattern too many");
         }
 

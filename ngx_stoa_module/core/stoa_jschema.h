@@ -30,6 +30,7 @@
 #define STOA_JSCHEMA_LEN    262144       /* bytes of a schema's text        */
 #define STOA_JSCHEMA_NODES  2000         /* schemas in it                   */
 #define STOA_JSCHEMA_NAMES  256          /* of properties of one            */
+#define STOA_JSCHEMA_PATTERNS  32        /* of names                        */
 #define STOA_JSCHEMA_STEPS  32000000     /* of a nanosecond or so           */
 #define STOA_JSCHEMA_DEPTH  200
 #define STOA_JSCHEMA_BLOCK  (16 * 1024 * 1024)    /* bytes, compiled        */

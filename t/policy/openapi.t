@@ -77,6 +77,9 @@ sub document {
                             required => ['lat'] } } } },
                     { name => 'session', in => 'cookie', schema => {
                         type => 'string', pattern => '^[a-f0-9]{4}$' } },
+                    { name => 'any', in => 'query', schema => { $new
+                        ? ('$ref' => '#/components/schemas/Any') : (),
+                        type => 'array', items => { type => 'integer' } } },
                     { name => 'X-Ids', in => 'header', schema => {
                         type => 'array', items => { type => 'integer' } } },
                     { name => 'Accept', in => 'header', schema => {
@@ -102,6 +105,12 @@ sub document {
                     '$ref' => '#/components/responses/Pet' } } },
                 delete => { operationId => 'drop', responses => {
                     204 => { description => 'gone' } } } },
+            '/known' => { post => { operationId => 'known', requestBody => {
+                content => { 'application/json' => { schema => { allOf => [
+                    { '$ref' => '#/components/schemas/Base' },
+                    { type => 'object', required => [qw(id tag)] },
+                    { properties => { id => {} } }] } } } }, responses => {
+                        default => { description => 'any' } } } },
             '/pets/mine' => { get => { operationId => 'mine', responses => {
                 200 => { description => 'ok' } } } },
         },
@@ -115,6 +124,7 @@ sub document {
                     '$ref' => '#/components/schemas/Pet' } },
                 'text/plain' => {} } } },
             schemas => {
+                Any => {},
                 Kind => { type => 'string', enum => [qw(dog cat)] },
                 Base => { type => 'object', required => [qw(id name)],
                     properties => { id => { type => 'integer',
@@ -188,6 +198,16 @@ is($t->apply(policy('refused', config => { skip_unsupported => $yes,
                                            strict_query => $yes }))->{status}
    // 200, 200, 'unless it is left out');
 
+is(import_('bare', document('3.1.0', more => [{ name => 'f', in => 'query',
+    content => { 'application/json' => { schema => {
+        additionalProperties => JSON::PP::false, patternProperties => {
+            '^n' => { type => 'integer' }, '^(?=x)y' => {} } } } } }]))
+    ->{status}, 201, 'names of properties by patterns, too');
+like(refused(policy('bare')), qr{^422 .*/patternProperties/\^\(\?=x\)y is a pattern},
+     'are not put in force');
+is($t->apply(policy('bare', config => { skip_unsupported => $yes }))->{status}
+   // 200, 200, 'unless they are left out');
+
 $t->apply(docs(
     (map { policy($_, config => { answers => 'enforce', max_bytes => 8000 }) }
      qw(old new)),
@@ -222,6 +242,7 @@ for my $api (qw(old new)) {
         ['pets?tags=a,b', '200 '], ['pets?tags=a,a', 'no'],
         ['pets?tags=a,', 'no'], ['pets?tags=1,2', '200 '],
         ['pets?near=%7B%22lat%22:1%7D', '200 '], ['pets?near=%7B%7D', 'no'],
+        ['pets?any=1&any=2', '200 '], ['pets?any=1&any=x', 'no'],
         ['pets?near=x', 'no'], ['pets?kind=%ff', 'no'],
         ['pets?kind=%20dog', 'no'], ['pets?limit=%091', 'no'],
         ['pets/%207', 'no'],
@@ -272,6 +293,12 @@ for my $api (qw(old new)) {
     }
     is(says("$api/pets", method => 'POST'), '400 request_mismatch',
        "$api: no body");
+    for my $row (['{"name":"R","tag":1}', '200 '], ['{"name":"R"}', 'no'],
+                 ['{"tag":1}', 'no'])
+    {
+        is(says("$api/known", body => $row->[0]), $row->[1] eq 'no'
+           ? '400 request_mismatch' : $row->[1], "$api: of parts: $row->[0]");
+    }
     is(says("$api/pets/7", method => 'DELETE', body => '{}'),
        '400 request_mismatch', "$api: a body where none is taken");
     for my $row (['Application/JSON;charset=UTF-8', '400 request_mismatch'],
@@ -363,6 +390,12 @@ for my $row (['limit=1', 1], ['limit=1&x=1'], ['api_key=1', 1], ['x'],
 }
 is(says('refused/pets?filter[a]=1&p=z'), '200 ',
    'what is not judged is known by its name');
+for my $row (['n%22:1', '200 '], ['n%22:%22x%22', '400 request_mismatch'],
+             ['xy%22:1', '200 '])
+{
+    is(says("bare/pets?f=%7B%22$row->[0]%7D"), $row->[1],
+       "the others are judged, and what they say of none is not: $row->[0]");
+}
 is(says('loose/dogs?x=1'), '200 ', 'other_operations pass');
 is(says('loose/pets?limit=x'), '400 request_mismatch', 'those that are known '
    . 'are judged');
