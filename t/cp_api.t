@@ -139,7 +139,10 @@ is($said->{status}, 422, 'it stays gRPC');
 like($said->{body}, qr/does not change between HTTP and gRPC/, 'and why');
 for (['json-limits', {}], ['openapi-validation', {}],
      ['transform', { request_body => { a => 1 } }], ['require-signature',
-     { keys => [{ keyid => 'a', application => 'b', public_key => 'x' }] }])
+     { keys => [{ keyid => 'a', application => 'b', public_key =>
+        "-----BEGIN PUBLIC KEY-----\n"
+        . "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
+        . "-----END PUBLIC KEY-----\n" }] }])
 {
     $said = $t->api(POST => '/v1/tenants/globex/policies', { name => 'shape',
         type => $_->[0], config => $_->[1], attach => [{ api => 'rpc' }] });

@@ -72,7 +72,10 @@ $f->api(10, 1, targets => [{ %$target, port => $t->port('odd') }],
 $f->api(11, 1, targets => [$target], requires => [{ id => 32, version => 1 }],
     policies => [{ type => 'require-signature', name => 'signed',
         scope => 'api', state => 'enabled', config => { keys => [{
-            keyid => 'a', application => 'b', public_key => 'x' }] } }]);
+            keyid => 'a', application => 'b', public_key =>
+        "-----BEGIN PUBLIC KEY-----\n"
+        . "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
+        . "-----END PUBLIC KEY-----\n" }] } }]);
 subscribed($_) for 2, 4 .. 11;
 subscribed(3, quota_day => 2);
 $f->save;

@@ -37,6 +37,8 @@ typedef struct {
 
 static void ngx_http_stoa_conceal_all(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_stoa_conceal_suspect(ngx_str_t *text);
+static ngx_int_t ngx_http_stoa_conceal_keep(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_conceal_take(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *value);
 static void ngx_http_stoa_conceal_mask(ngx_http_request_t *r,
@@ -88,17 +90,26 @@ ngx_http_stoa_conceal_ours(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (r->args.len) {
-        ctx->call.query.data = ngx_pnalloc(r->pool, r->args.len);
-        if (ctx->call.query.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        ctx->call.query.len = r->args.len;
-        ngx_memcpy(ctx->call.query.data, r->args.data, r->args.len);
+    if (r->args.len && ngx_http_stoa_conceal_keep(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     ngx_http_stoa_conceal_all(r);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_conceal_keep(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ctx->call.query.data = ngx_pnalloc(r->pool, r->args.len);
+    if (ctx->call.query.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->call.query.len = r->args.len;
+    ngx_memcpy(ctx->call.query.data, r->args.data, r->args.len);
 
     return NGX_OK;
 }
@@ -137,6 +148,28 @@ ngx_http_stoa_conceal_late(ngx_http_request_t *r, ngx_uint_t headers)
     {
         (void) ngx_http_stoa_conceal_text(&h->value);
     }
+}
+
+
+void
+ngx_http_stoa_conceal_sent(ngx_http_stoa_ctx_t *ctx, ngx_str_t *query)
+{
+    size_t      i;
+    ngx_str_t  *sent;
+
+    sent = &ctx->call.query;
+
+    if (sent->len != query->len) {
+        return;
+    }
+
+    for (i = 0; i < query->len; i++) {
+        if (query->data[i] != sent->data[i] && query->data[i] != '*') {
+            return;
+        }
+    }
+
+    query->data = sent->data;
 }
 
 
@@ -217,7 +250,10 @@ ngx_http_stoa_conceal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             sent = value;
         }
 
-        if (ngx_http_stoa_conceal_take(r, ctx, &sent) != NGX_OK) {
+        if ((ctx->call.query.len == 0
+             && ngx_http_stoa_conceal_keep(r, ctx) != NGX_OK)
+            || ngx_http_stoa_conceal_take(r, ctx, &sent) != NGX_OK)
+        {
             return NGX_ERROR;
         }
 

@@ -6,7 +6,8 @@
 #include "ngx_http_stoa_refusal.h"
 
 
-_Static_assert(NGX_HTTP_STOA_TURNS * NGX_HTTP_STOA_CHAIN_MAX < 64,
+_Static_assert((NGX_HTTP_STOA_TURNS - STOA_ORDER_ADMIT)
+               * NGX_HTTP_STOA_CHAIN_MAX < 64,
                "a call has a bit for each chain and turn");
 
 
@@ -229,13 +230,13 @@ ngx_http_stoa_chain_turns(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain)
         return NGX_ERROR;
     }
 
-    for (turn = 0; turn < NGX_HTTP_STOA_TURNS; turn++) {
+    for (turn = STOA_ORDER_ADMIT; turn < NGX_HTTP_STOA_TURNS; turn++) {
         chain->first[turn] = t;
 
         for (i = 0; i < chain->n; i++) {
             a = &chain->elts[i];
 
-            if (turn == 0 && a->policy->compile
+            if (turn == STOA_ORDER_ADMIT && a->policy->compile
                 && a->policy->compile(pool, chain, a) != NGX_OK)
             {
                 return NGX_ERROR;

@@ -55,14 +55,16 @@ struct ngx_http_stoa_attached_s {
 #define NGX_HTTP_STOA_TURN_RESPONSE  (STOA_ORDER_TRANSFORM + 2)
 #define NGX_HTTP_STOA_TURNS          (STOA_ORDER_TRANSFORM + 3)
 
-/* Its bit of the first chain; the bits of one chain, of all. */
+/* Its bit of the first chain; the bits of one chain, of all; whose it is. */
 #define ngx_http_stoa_turn_bit(turn)                                          \
-    (UINT64_C(1) << (turn) * NGX_HTTP_STOA_CHAIN_MAX)
+    (UINT64_C(1) << ((turn) - STOA_ORDER_ADMIT) * NGX_HTTP_STOA_CHAIN_MAX)
 #define ngx_http_stoa_chain_bits(from)                                        \
     ((ngx_http_stoa_turn_bit(NGX_HTTP_STOA_TURNS) - 1)                        \
-     / (ngx_http_stoa_turn_bit(1) - 1) << (from))
+     / (ngx_http_stoa_turn_bit(STOA_ORDER_ADMIT + 1) - 1) << (from))
 #define ngx_http_stoa_turn_bits(turn)                                         \
     (ngx_http_stoa_turn_bit((turn) + 1) - ngx_http_stoa_turn_bit(turn))
+#define ngx_http_stoa_turn_of(bit)                                            \
+    (STOA_ORDER_ADMIT + (bit) / NGX_HTTP_STOA_CHAIN_MAX)
 
 struct ngx_http_stoa_turn_s {
     ngx_http_stoa_policy_pt        run;

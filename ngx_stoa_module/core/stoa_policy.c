@@ -21,6 +21,7 @@ static bool stoa_policy_guard_kind(const char *s, size_t len);
 static bool stoa_policy_status_valid(const char *s, size_t len);
 static bool stoa_policy_rate_by_valid(const char *s, size_t len);
 static bool stoa_policy_component_valid(const char *s, size_t len);
+static bool stoa_policy_key_valid(const char *s, size_t len);
 static size_t stoa_policy_host(const char *s, size_t len);
 
 
@@ -490,6 +491,43 @@ stoa_policy_component_valid(const char *s, size_t len)
     }
 
     return len <= 64 && stoa_policy_token_valid(s, len);
+}
+
+
+/* In PEM: by the text of how it begins, which says what it is a key of. */
+
+static bool
+stoa_policy_key_valid(const char *s, size_t len)
+{
+    size_t  i, n;
+
+    static const char         pem[] = "-----BEGIN PUBLIC KEY-----";
+    static const char *const  kinds[] = {
+        "MCowBQYDK2VwAyEA",                         /* Ed25519              */
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",     /* P-256                */
+        "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgA",      /* the same, compressed */
+        NULL
+    };
+
+    n = sizeof(pem) - 1;
+
+    if (len < n || memcmp(s, pem, n) != 0) {
+        return false;
+    }
+
+    while (n < len && (s[n] == '\r' || s[n] == '\n')) {
+        n++;
+    }
+
+    for (i = 0; kinds[i]; i++) {
+        if (len - n > strlen(kinds[i])
+            && memcmp(s + n, kinds[i], strlen(kinds[i])) == 0)
+        {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 

@@ -38,12 +38,13 @@ typedef enum {
 #define STOA_ON_ALL          ((1 << (STOA_SCOPE_MAX + 1)) - 1)
 
 /* In which order the policies of one call run: before it is known who calls,
- * who it is, by which subscription, what waits until a part of the call is
- * known, what his plan allows, the rest. */
+ * who it is, by which subscription, whether the call is as it was sent, what
+ * waits until a part of the call is known and may change its body, what his
+ * plan allows, the rest. */
 
 typedef enum {
     STOA_ORDER_ADMIT = 1, STOA_ORDER_AUTHN, STOA_ORDER_ACCESS,
-    STOA_ORDER_LATE, STOA_ORDER_LIMIT, STOA_ORDER_AUTHZ,
+    STOA_ORDER_SENT, STOA_ORDER_LATE, STOA_ORDER_LIMIT, STOA_ORDER_AUTHZ,
     STOA_ORDER_TRANSFORM
 } stoa_policy_order_e;
 

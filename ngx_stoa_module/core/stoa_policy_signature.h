@@ -30,7 +30,9 @@
 
 #define STOA_POLICY_SIGNATURE_KEY(F, S)                                       \
     STOA_SIGNATURE_OF(F, S)                                                   \
-    F(S, STRING, public_key, 1, 2048, 0, STOA_REQUIRED,                       \
+    F(S, STRING, public_key, 1, 2048, 0,                                      \
+      STOA_VALID(stoa_policy_key_valid, "must be a public key in PEM, of "    \
+                 "Ed25519 or of the curve P-256") STOA_REQUIRED,              \
       "a public key in PEM: of Ed25519, or of the curve P-256")
 
 #define STOA_POLICY_SIGNATURE(F, S)                                           \
@@ -98,7 +100,7 @@ stoa_policy_signature_check(const void *rec, const void *config,
 
 static const stoa_policy_type_t  stoa_policy_signature = {
     .name = "require-signature", .id = 32, .version = 1,
-    .order = STOA_ORDER_LATE, .flags = STOA_POLICY_SINGLE|STOA_POLICY_BODIES,
+    .order = STOA_ORDER_SENT, .flags = STOA_POLICY_SINGLE|STOA_POLICY_BODIES,
     .scopes = STOA_ON_API | STOA_ON_MCP_API,
     .config = &stoa_policy_signature_struct,
     .check = stoa_policy_signature_check,

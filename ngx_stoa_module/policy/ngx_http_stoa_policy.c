@@ -21,7 +21,7 @@
 #define JUDGE                                                                 \
     (ADMIT                                                                    \
      | (ngx_http_stoa_turn_bit(NGX_HTTP_STOA_TURN_UPSTREAM)                   \
-        - ngx_http_stoa_turn_bit(STOA_ORDER_LATE)))
+        - ngx_http_stoa_turn_bit(STOA_ORDER_SENT)))
 
 
 static const ngx_http_stoa_attached_t *ngx_http_stoa_policy_with(
@@ -254,7 +254,7 @@ ngx_http_stoa_policy_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     for ( /* void */ ; turns; turns &= turns - 1) {
         bit = __builtin_ctzll(turns);
-        turn = bit / NGX_HTTP_STOA_CHAIN_MAX;
+        turn = ngx_http_stoa_turn_of(bit);
         chain = ctx->call.chain[bit % NGX_HTTP_STOA_CHAIN_MAX];
         ctx->call.policy_at = turns & -turns;
 

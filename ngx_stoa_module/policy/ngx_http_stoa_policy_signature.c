@@ -12,6 +12,7 @@
 
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_content.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
@@ -496,8 +497,8 @@ static ngx_int_t
 ngx_http_stoa_signature_derived(ngx_http_stoa_signature_t *s, stoa_str_t name)
 {
     char                        c;
-    u_char                     *query;
-    ngx_str_t                   uri, path, host;
+    u_char                     *mark;
+    ngx_str_t                   uri, path, query, host;
     ngx_uint_t                  tls, i;
     ngx_http_request_t         *r;
     ngx_http_stoa_main_conf_t  *mcf;
@@ -505,9 +506,12 @@ ngx_http_stoa_signature_derived(ngx_http_stoa_signature_t *s, stoa_str_t name)
     r = s->request;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
     uri = s->ctx->unparsed_uri.len ? s->ctx->unparsed_uri : r->unparsed_uri;
-    query = ngx_strlchr(uri.data, uri.data + uri.len, '?');
+    mark = ngx_strlchr(uri.data, uri.data + uri.len, '?');
     path.data = uri.data;
-    path.len = query ? (size_t) (query - uri.data) : uri.len;
+    path.len = mark ? (size_t) (mark - uri.data) : uri.len;
+    query.data = uri.data + path.len + (mark != NULL);
+    query.len = uri.data + uri.len - query.data;
+    ngx_http_stoa_conceal_sent(s->ctx, &query);
     ngx_str_null(&host);
 
     tls = r->connection->ssl != NULL
@@ -536,16 +540,6 @@ ngx_http_stoa_signature_derived(ngx_http_stoa_signature_t *s, stoa_str_t name)
     if (is("@method")) {
         stoa_buf_add(&s->base, r->method_name.data, r->method_name.len);
 
-    } else if (is("@path")) {
-        stoa_buf_add(&s->base, path.data, path.len);
-
-    } else if (is("@query")) {
-        stoa_buf_addz(&s->base, query ? "" : "?");
-        stoa_buf_add(&s->base, uri.data + path.len, uri.len - path.len);
-
-    } else if (is("@request-target")) {
-        stoa_buf_add(&s->base, uri.data, uri.len);
-
     } else if (is("@authority") || is("@target-uri") || is("@scheme")) {
 
         if (!is("@authority")) {
@@ -558,13 +552,18 @@ ngx_http_stoa_signature_derived(ngx_http_stoa_signature_t *s, stoa_str_t name)
             stoa_buf_add(&s->base, &c, 1);
         }
 
-        if (is("@target-uri")) {
-            stoa_buf_add(&s->base, uri.data, uri.len);
-        }
-
-    } else {
+    } else if (!is("@path") && !is("@query") && !is("@request-target")) {
         s->why = "The signature covers what is not known here:";
         return NGX_DECLINED;
+    }
+
+    if (is("@path") || is("@request-target") || is("@target-uri")) {
+        stoa_buf_add(&s->base, path.data, path.len);
+    }
+
+    if (is("@query") || is("@request-target") || is("@target-uri")) {
+        stoa_buf_addz(&s->base, mark || is("@query") ? "?" : "");
+        stoa_buf_add(&s->base, query.data, query.len);
     }
 
 #undef is

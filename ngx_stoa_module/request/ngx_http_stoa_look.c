@@ -394,7 +394,7 @@ ngx_http_stoa_look_later(ngx_http_stoa_ctx_t *ctx)
 
     for ( /* void */ ; turns; turns &= turns - 1) {
         bit = __builtin_ctzll(turns);
-        turn = bit / NGX_HTTP_STOA_CHAIN_MAX;
+        turn = ngx_http_stoa_turn_of(bit);
         from = bit % NGX_HTTP_STOA_CHAIN_MAX;
         chain = ctx->call.chain[from];
 

@@ -18,7 +18,10 @@ my $PYTHON = "$Test::Stoa::Base::PARTS/signatures/venv/bin/python";
 
 my %pem;
 for ([ed => qw(-algorithm ed25519)],
-     [ec => qw(-algorithm EC -pkeyopt ec_paramgen_curve:P-256)])
+     [ec => qw(-algorithm EC -pkeyopt ec_paramgen_curve:P-256)],
+     [p384 => qw(-algorithm EC -pkeyopt ec_paramgen_curve:P-384)],
+     [k256 => qw(-algorithm EC -pkeyopt ec_paramgen_curve:secp256k1)],
+     [rsa => qw(-algorithm RSA -pkeyopt rsa_keygen_bits:2048)])
 {
     my ($name, @how) = @$_;
     my $file = $t->dir("$name.pem");
@@ -43,13 +46,20 @@ sub policy { my ($name, $api, %config) = @_;
 $t->apply(docs(tenant('acme'), plan('acme', 'free', rate => 0),
     (map { app('acme', $_) } qw(demo other)),
     (map { doc('Secret', 'acme', $_, { value => $secret{$_} }) } qw(one two)),
-    (map { my $n = $_; (rest('acme', $n, $to),
+    (map { my $n = $_; (rest('acme', $n, $to,
+                             $n eq 'query' ? (key_query => 'k') : ()),
         map { sub_('acme', $_, $n, 'free') } qw(demo other)) }
-        qw(signed strict)),
+        qw(signed strict masked query)),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
         upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } }),
     sub_('acme', 'demo', 'm', 'free'),
     policy('signed', 'signed', max_bytes => 4096), policy('m', 'm'),
+    policy('x-signed', 'masked'), policy('query', 'query'),
+    (map { my $at = $_; doc('Policy', 'acme', "mask-$at", {
+        type => 'guardrail', config => { action => 'mask',
+            kinds => [$at eq 'tenant' ? 'mail' : 'phone'] },
+        attach => [{ $at => $at eq 'tenant' ? 'acme' : 'masked' }] }) }
+        qw(tenant api)),
     policy('strict', 'strict', nonce => JSON::PP::true(),
            components => ['x-room', '@authority'])));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
@@ -219,6 +229,29 @@ bad('... that is missing', qr/not cover x-room/, @strict,
     covers => ['@method', '@target-uri', '@authority']);
 bad('... and a nonce', qr/nonce/, @strict, @all, nonce => '');
 
+# what is masked was signed as it came
+
+my $masked = call(path => '/apis/acme/masked/', body =>
+    '{"a":"ann@example.com","b":"+49 30 901820"}',
+    headers => { 'Content-Type' => 'application/json' });
+is($masked->{status}, 200, 'a body that is masked, by the digest of what came')
+    or diag $masked->{body};
+unlike($masked->{json}{got}, qr/ann\@|901820/, '... and masked');
+
+# the key of the application in the query, which is signed as it was sent
+
+for (["k=$key{demo}", 200], ["a=1&k=$key{demo}&b=%7E", 200],
+     ["k=$key{demo}&k=$key{demo}", 200],
+     ["a=*&k=$key{demo}", 401, "a=1&k=$key{demo}"])
+{
+    my $s = sign(path => '/apis/acme/query/?' . ($_->[2] // $_->[0]));
+    my $r = $t->http('GET', "/apis/acme/query/?$_->[0]",
+                     headers => $s->{headers});
+    is($r->{status}, $_->[1], 'a key in the query: '
+        . ($_->[2] ? 'a part that was changed' : 'signed as it was sent'))
+        or diag $r->{body};
+}
+
 # by a library of others, each algorithm, on REST and MCP
 
 sub theirs {
@@ -276,15 +309,22 @@ for ([{}, 'nothing'], [{ secrets => [{ keyid => 'a', application => 'b',
      [{ secrets => [{ keyid => 'a', application => 'b', secret =>
      '${secret:one}' }, { keyid => 'b', application => 'b', secret =>
      'written down, which it must not be' }] }, 'a second one'],
-     [{ keys => [{ keyid => 'a"', application => 'b', public_key => 'x' }] },
+     [{ keys => [{ keyid => 'a"', application => 'b',
+        public_key => $pem{ed}{public} }] },
       'a keyid'],
-     [{ keys => [{ keyid => 'a', application => 'b', public_key => 'x' }],
-        components => ['X-A'] }, 'a component'])
+     [{ keys => [{ keyid => 'a', application => 'b',
+        public_key => $pem{ed}{public} }], components => ['X-A'] },
+      'a component'],
+     (map { [{ keys => [{ keyid => 'a', application => 'b', public_key =>
+        $pem{$_}{public} // $_ }] }, "a key that none signs by: $_",
+        qr/public key in PEM, of Ed25519/] } qw(p384 k256 rsa),
+        "-----BEGIN PUBLIC KEY-----", $pem{ed}{private}))
 {
     $r = $t->api(POST => '/v1/apply?dry_run=1', docs(doc('Policy', 'acme',
         'wrong', { type => 'require-signature', config => $_->[0] })),
         headers => { 'Content-Type' => 'application/yaml' });
     is($r->{status}, 422, "refused: $_->[1]");
+    like($r->{body}, $_->[2], '... says why') if $_->[2];
 }
 unlike($t->api('GET', '/v1/dump?tenant=acme')->{body}, qr/a secret of 32/,
        'no secret in a dump');
