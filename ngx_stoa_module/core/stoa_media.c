@@ -151,6 +151,19 @@ stoa_media_is(const char *value, size_t len, const char *type)
 
 
 bool
+stoa_media_json(const char *value, size_t len)
+{
+    size_t  n;
+
+    for (n = 0; n < len && value[n] != ';' && value[n] != ' '
+         && value[n] != '\t'; n++)
+    { /* void */ }
+
+    return n > 4 && strncasecmp(value + n - 4, "json", 4) == 0;
+}
+
+
+bool
 stoa_media_utf8(const char *value, size_t len)
 {
     size_t  n;

@@ -16,7 +16,10 @@
  * UTF-8? */
 bool stoa_media_is(const char *value, size_t len, const char *type);
 
-/* The same for any type. */
+/* Does its name end with "json"? */
+bool stoa_media_json(const char *value, size_t len);
+
+/* As the first, for any type. */
 bool stoa_media_utf8(const char *value, size_t len);
 
 /* What an Accept says of a type, read line by line: the most specific range

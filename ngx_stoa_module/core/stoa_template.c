@@ -35,8 +35,8 @@ static const char *template_name(const char *s, size_t len,
 static const char *template_next(const char *s, const char *end,
     const char **close, stoa_template_var_t *var);
 static const char *template_wrong(const char *s, size_t len);
-static const char *template_walk(const stoa_json_val_t *val, unsigned depth,
-    char *place, size_t size, size_t at);
+static const char *template_walk(const stoa_json_val_t *val, char *place,
+    size_t size, size_t at);
 static bool template_value(stoa_template_t *t,
     const stoa_json_val_t *val, stoa_buf_t *out);
 static bool template_string(stoa_template_t *t,
@@ -189,13 +189,12 @@ stoa_template_json_wrong(const char *json, size_t len, char *place,
         return "is no JSON, or nested too deeply";
     }
 
-    return template_walk(&root, 0, place, size, 0);
+    return template_walk(&root, place, size, 0);
 }
 
 
 static const char *
-template_walk(const stoa_json_val_t *val, unsigned depth, char *place,
-    size_t size, size_t at)
+template_walk(const stoa_json_val_t *val, char *place, size_t size, size_t at)
 {
     int               n;
     bool              more;
@@ -222,7 +221,7 @@ template_walk(const stoa_json_val_t *val, unsigned depth, char *place,
             : snprintf(place + at, size - at, ".%.*s",
                        (int) (key.end - key.start) - 2, key.start + 1);
 
-        wrong = template_walk(&v, depth + 1, place, size,
+        wrong = template_walk(&v, place, size,
                               n > 0 && at + (size_t) n < size
                               ? at + (size_t) n : at);
         if (wrong) {

@@ -424,18 +424,3 @@ ngx_http_stoa_openapi_json(const stoa_contract_t *c, uint32_t schema,
     return rc == STOA_OK
            ? stoa_jschema_judge_nth(c->schemas, schema, &root, err) : rc;
 }
-
-
-ngx_uint_t
-ngx_http_stoa_openapi_is_json(const ngx_str_t *type)
-{
-    size_t  len;
-
-    for (len = 0; len < type->len && type->data[len] != ';'
-         && type->data[len] != ' ' && type->data[len] != '\t';
-         len++)
-    { /* void */ }
-
-    return len > 4 && ngx_strncasecmp(type->data + len - 4, (u_char *) "json",
-                                      4) == 0;
-}

@@ -27,8 +27,5 @@ ngx_int_t ngx_http_stoa_openapi_params(ngx_http_request_t *r,
 stoa_rc_t ngx_http_stoa_openapi_json(const stoa_contract_t *c,
     uint32_t schema, const ngx_str_t *body, stoa_err_t *err);
 
-/* Is it one of JSON? */
-ngx_uint_t ngx_http_stoa_openapi_is_json(const ngx_str_t *type);
-
 
 #endif /* NGX_HTTP_STOA_OPENAPI_H */

@@ -84,18 +84,11 @@ ngx_http_stoa_policy_answer_status(ngx_http_request_t *r, const void *rec,
 ngx_uint_t
 ngx_http_stoa_policy_answer_json(ngx_http_request_t *r)
 {
-    size_t      len;
     ngx_str_t  *type;
 
     type = &r->headers_out.content_type;
 
-    for (len = 0; len < type->len && type->data[len] != ';'
-         && type->data[len] != ' ' && type->data[len] != '\t';
-         len++)
-    { /* void */ }
-
-    return len > 4
-           && ngx_strncasecmp(type->data + len - 4, (u_char *) "json", 4) == 0
+    return stoa_media_json((char *) type->data, type->len)
            && stoa_media_utf8((char *) type->data, type->len)
            && (r->headers_out.charset.len == 0
                || (r->headers_out.charset.len == 5

@@ -197,7 +197,6 @@ ngx_http_stoa_policy_content_type(ngx_http_request_t *r, ngx_str_t *body,
 ngx_uint_t
 ngx_http_stoa_policy_content_json(ngx_http_request_t *r, ngx_uint_t all)
 {
-    size_t                        len;
     ngx_uint_t                    json;
     ngx_table_elt_t              *h;
     ngx_http_stoa_header_walk_t   w;
@@ -212,13 +211,7 @@ ngx_http_stoa_policy_content_json(ngx_http_request_t *r, ngx_uint_t all)
             continue;
         }
 
-        for (len = 0; len < h->value.len && h->value.data[len] != ';'
-             && h->value.data[len] != ' ' && h->value.data[len] != '\t';
-             len++)
-        { /* void */ }
-
-        json = len > 4 && ngx_strncasecmp(h->value.data + len - 4,
-                                          (u_char *) "json", 4) == 0;
+        json = stoa_media_json((char *) h->value.data, h->value.len);
 
         if (json != all) {
             return json;

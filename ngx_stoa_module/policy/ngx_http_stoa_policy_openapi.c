@@ -12,6 +12,7 @@
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_policy_answer.h"
 #include "ngx_http_stoa_refusal.h"
+#include "core/stoa_media.h"
 #include "core/stoa_policy_openapi.h"
 
 
@@ -406,7 +407,6 @@ static ngx_int_t
 ngx_http_stoa_policy_openapi_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_taker_t *t)
 {
-    ngx_str_t                       type;
     const char                     *words;
     const stoa_policy_openapi_t    *conf;
     const stoa_contract_media_t    *media;
@@ -415,9 +415,11 @@ ngx_http_stoa_policy_openapi_answer(ngx_http_request_t *r,
     made = t->a->state;
     conf = t->a->config;
     media = ngx_http_stoa_policy_openapi_media(r, ctx, made, &words);
-    type = r->headers_out.content_type;
 
-    if (media == NULL || !ngx_http_stoa_openapi_is_json(&type)) {
+    if (media == NULL
+        || !stoa_media_json((char *) r->headers_out.content_type.data,
+                            r->headers_out.content_type.len))
+    {
         return NGX_DECLINED;
     }
 
